@@ -1,0 +1,2 @@
+// hooks.c: placeholder.
+int tm_placeholder;

@@ -1,0 +1,1 @@
+// tracemalloc.h: the control verbs.

@@ -1,0 +1,271 @@
+// CRecording.h: the layout of a recording, the memory that one traced process shares with its collector.
+//
+// The traced process (C, CInterposer) writes a recording; the collector (Swift, AllocationRecording) reads it.
+// Both sides of the contract are in this one header. Everything is little-endian and of fixed size.
+//
+// Glossary
+//   recording  one sparse file in the session directory, one per process image (fork, exec: a new one)
+//   area       a growable array inside the recording. The file is sparse; memory exists only where an area is
+//              *reserved*. Only the creator (at start) and later the collector reserve (fallocate): the traced
+//              program makes no system call to grow, and never touches a page that is not reserved (SIGBUS)
+//   image      a loaded module: executable, shared library, vDSO. The same file loaded twice is two images
+//   node       one frame of a call stack under its caller: (parent node, return address, image).
+//              A stack is its innermost node. Node 0 is "no stack", node 1 "outer frames were cut off here"
+//   ring       single producer, single consumer queue of events of one thread. Ring 0 is shared, under a lock,
+//              by threads that have none of their own
+//   event      24 bytes: what happened, when, to which address
+//   horizon    the time before which every event has been published; the collector merges rings up to it
+//
+// Trust: the collector treats every field as hostile, and copies before it checks.
+#ifndef CRECORDING_H
+#define CRECORDING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TM_RECORDING_MAGIC UINT64_C(0x314352434f4c4c41)  // "ALLOCRC1"
+#define TM_RECORDING_VERSION 1u
+#define TM_PAGE 4096u
+
+// Names of files in a session directory. A recording is created as "new.PID.N" and renamed when its header is valid.
+#define TM_RECORDING_SUFFIX ".recording"  // "PID.N.recording"
+
+// ---- Environment of a traced program (set by the launcher, or by the user)
+#define TM_ENV_SESSION "TRACEMALLOC_SESSION"      // session directory to join; set by the launcher
+#define TM_ENV_FILE "TRACEMALLOC"                 // by hand: output file; the library starts the collector itself
+#define TM_ENV_FRAMES "TRACEMALLOC_FRAMES"        // innermost frames to keep, 1...65535 (default 256)
+#define TM_ENV_START "TRACEMALLOC_START"          // 0: loaded, idle
+#define TM_ENV_COLLECTOR "TRACEMALLOC_COLLECTOR"  // by hand: path of the collector's executable
+#define TM_ENV_FOLLOW "TRACEMALLOC_FOLLOW"        // 0: children are not traced (launcher's --no-follow-children)
+#define TM_ENV_VERIFY "TRACEMALLOC_VERIFY"        // 1: compare every stack with libunwind's (slow; for tests)
+
+// ---- Events
+enum tm_event_kind {
+    TM_EVENT_NONE = 0,
+    TM_EVENT_ALLOCATE = 1,          // a block now exists: address, size, stack
+    TM_EVENT_FREE = 2,              // written before the real free: address
+    TM_EVENT_REALLOC_RELEASE = 3,   // written before the real realloc: old address. Same thread's next realloc event ends it
+    TM_EVENT_REALLOC_RESULT = 4,    // the new block: address, size, stack. Address 0: realloc(p, 0) freed the block
+    TM_EVENT_REALLOC_FAILED = 5,    // the old block lives on: its address
+    TM_EVENT_CONTROL = 6,           // address field: enum tm_control; size and stack fields: its arguments
+};
+
+enum tm_control {
+    TM_CONTROL_MARK = 1,        // a new generation begins; size: text id of its name in the text area, 0 none
+    TM_CONTROL_RESET_PEAK = 2,  // peak becomes current
+    TM_CONTROL_CLEAR = 3,       // forget all live blocks and figures
+    TM_CONTROL_FORGET = 4,      // the program ended tracing (stop)
+};
+
+#define TM_KIND_BITS 4
+#define TM_ADDRESS_BITS 48
+
+// time_kind: clock << 4 | kind.  address_size: address | (size >> 32) << 48.  stack_size: stack | (size & 0xffffffff) << 32.
+struct tm_event {
+    uint64_t time_kind;
+    uint64_t address_size;
+    uint64_t stack_size;
+};
+
+// ---- Stack nodes
+#define TM_NODE_NONE 0u
+#define TM_NODE_CUT 1u          // root of stacks whose outer frames were not kept (depth limit)
+#define TM_NODE_LOST 2u         // root and only node of stacks that found no room in the table
+#define TM_NODE_FIRST 3u
+
+#define TM_NODE_ENDED_EARLY 1u  // flag on an outermost node: the unwinder could not go on although this is no start frame
+#define TM_NODE_ASYNC 2u        // flag: an async (Swift) parent, not a return address on the stack
+#define TM_NODE_SIGNAL 4u       // flag: pc is the interrupted instruction of a signal frame, not a return address
+
+struct tm_node {
+    uint64_t pc;      // return address: look up pc - 1, except with TM_NODE_SIGNAL; 0: not yet written
+    uint32_t parent;  // the caller's node; 0: outermost
+    uint16_t image;   // index into the images; TM_IMAGE_NONE: in no known module
+    uint16_t flags;
+};
+
+// ---- Images
+#define TM_IMAGE_NONE 0xffffu
+#define TM_BUILD_ID_MAX 20u
+
+struct tm_image {
+    uint64_t start, end;       // mapped range [start, end)
+    uint64_t bias;             // run-time address - address in the file's symbol table
+    uint32_t path;             // text id
+    uint16_t state;            // 0 not yet written, 1 loaded, 2 unloaded (dlclose)
+    uint8_t build_id_length;   // 0...20; longer ids are cut
+    uint8_t build_id[TM_BUILD_ID_MAX];
+    uint8_t reserved[13];
+};
+
+// ---- Text area: entries {uint32_t length; char bytes[length]; padding to 4}. A text id is the entry's offset; 0: none.
+
+// ---- Rings
+enum tm_ring_state {
+    TM_RING_FREE = 0,   // anyone may take it (compare-and-swap to LIVE)
+    TM_RING_LIVE = 1,   // belongs to thread `tid`
+    TM_RING_DEAD = 2,   // its thread is known to be gone; the collector drains it and makes it FREE
+};
+
+// Positions count events since the ring was made and never wrap; the slot is position % capacity.
+// capacity is a power of two and changes only when head == tail (by the producer, up to reserved_capacity).
+struct tm_ring {
+    // the producer's cache line
+    uint64_t head;               // events published
+    uint64_t claim;              // head + 1 while an event is being stamped and written, else == head
+    uint64_t cached_tail;
+    uint64_t waits;              // how often the producer had to wait
+    uint32_t capacity;
+    uint32_t tid;
+    uint32_t state;              // enum tm_ring_state
+    uint32_t lock;               // ring 0 only: 0 free, 1 held, 2 held with waiters
+    uint8_t padding1[16];
+    // the consumer's cache line
+    uint64_t tail;               // events consumed
+    uint32_t reserved_capacity;  // events that have memory behind them: written by creator and collector
+    uint32_t waiting;            // 1: the producer sleeps on wake
+    uint32_t wake;               // futex word: the collector adds one after it moved tail or reserved more
+    uint32_t refused;            // 1: reserving more for this ring failed; do not ask again
+    uint8_t padding2[40];
+};
+
+// ---- Header
+enum tm_state {
+    TM_STATE_STARTING = 0,
+    TM_STATE_RECORDING = 1,
+    TM_STATE_STOPPED = 2,      // the program stopped tracing
+    TM_STATE_ABANDONED = 3,    // the collector died; the program went on untraced
+};
+
+enum tm_clock {
+    TM_CLOCK_TSC = 1,      // invariant time stamp counter (x86-64)
+    TM_CLOCK_SHARED = 2,   // header.shared_clock, an atomic counter: exact order, no durations
+    TM_CLOCK_CNTVCT = 3,   // arm64 virtual counter
+};
+
+#define TM_FENCE_MEMBARRIER 0u  // the collector must issue membarrier(GLOBAL_EXPEDITED) between clock and rings
+#define TM_FENCE_PRODUCER 1u    // producers fence themselves
+
+// An area: `used` grows by the producers, `reserved` by the reserver; both count elements (text: bytes).
+struct tm_area {
+    uint64_t offset;     // from the start of the file, page-aligned
+    uint64_t capacity;   // elements at most
+    uint64_t reserved;   // elements with memory behind them
+    uint64_t used;       // elements handed out; may overshoot reserved while a producer waits
+    uint32_t refused;    // 1: reserving failed (no memory); elements beyond reserved are not to be had
+    uint32_t waiting;    // producers asleep on wake
+    uint32_t wake;       // futex word
+    uint32_t padding;
+};
+
+struct tm_header {
+    uint64_t magic;
+    uint32_t version;
+    uint32_t header_size;
+    uint64_t file_size;
+
+    // who
+    uint32_t pid;
+    uint32_t parent_pid;
+    uint64_t process_start;      // starttime of /proc/PID/stat, clock ticks since boot: tells a reused pid
+    uint32_t command_text;       // text id: the arguments, separated by NUL
+    uint32_t executable_text;    // text id: absolute path
+
+    // how
+    uint32_t frame_limit;        // innermost frames that the user wants; stacks in the table may be longer
+    uint32_t clock;              // enum tm_clock
+    uint32_t fence;              // TM_FENCE_*
+    uint32_t verify;             // 1: comparing with libunwind
+    uint64_t start_clock;        // clock at start
+    uint64_t start_monotonic;    // CLOCK_MONOTONIC at start, ns
+    uint64_t start_realtime;     // CLOCK_REALTIME at start, ns
+
+    // state
+    uint32_t state;              // enum tm_state
+    uint32_t doorbell;           // futex word: producers add one when they need the collector
+    uint32_t collector_sleeping; // 1: the collector sleeps on doorbell
+    uint32_t libunwind_missing;  // 1: libunwind could not be loaded
+    uint64_t shared_clock;
+    // A robust process-shared pthread mutex that the collector holds while it serves this recording. The kernel sets
+    // FUTEX_OWNER_DIED in its first 32-bit word when the collector dies. First word 0: no collector yet.
+    uint64_t collector_mutex[8];
+
+    // counters of the traced side (atomic adds)
+    uint64_t reentrant_events;   // calls from a signal handler that interrupted a hook: not in the rings
+    uint64_t lost_events;        // events that could not be recorded
+    uint64_t lost_stacks;        // stacks charged to an ancestor because the table was full
+    uint64_t walks;              // verify mode: stacks compared
+    uint64_t walk_differences;   // verify mode: stacks that differ from libunwind's
+    uint64_t walk_fallbacks;     // stacks walked by libunwind
+    uint64_t forwarded_bypass;   // 1: an allocator inside the executable was found that we do not see
+
+    struct tm_area images;       // struct tm_image
+    struct tm_area text;         // bytes
+    struct tm_area nodes;        // struct tm_node
+    struct tm_area rings;        // struct tm_ring; their event memory is the next area
+    struct tm_area events;       // struct tm_event; ring i owns [i * ring_capacity_max, (i + 1) * ring_capacity_max)
+    uint32_t ring_capacity_max;  // events, power of two
+    uint32_t ring_capacity_start;
+};
+
+// Defaults of a recording. A creator under RLIMIT_AS may choose smaller capacities.
+#define TM_IMAGES_MAX 4096u
+#define TM_TEXT_MAX (4u << 20)
+#define TM_NODES_MAX (1u << 24)
+#define TM_RINGS_MAX 1024u
+#define TM_RING_CAPACITY_MAX (1u << 16)
+#define TM_RING_CAPACITY_START (1u << 11)
+
+_Static_assert(sizeof(struct tm_event) == 24, "an event is three words");
+_Static_assert(sizeof(struct tm_node) == 16, "a node is two words");
+_Static_assert(sizeof(struct tm_image) == 64, "an image is one cache line");
+_Static_assert(sizeof(struct tm_ring) == 128, "a ring is two cache lines");
+_Static_assert(offsetof(struct tm_ring, tail) == 64, "the consumer has a cache line of its own");
+_Static_assert(sizeof(struct tm_area) == 48, "an area is six words");
+_Static_assert(offsetof(struct tm_header, pid) == 24, "layout");
+_Static_assert(offsetof(struct tm_header, start_clock) == 64, "layout");
+_Static_assert(offsetof(struct tm_header, state) == 88, "layout");
+_Static_assert(offsetof(struct tm_header, collector_mutex) == 112, "layout");
+_Static_assert(offsetof(struct tm_header, reentrant_events) == 176, "layout");
+_Static_assert(offsetof(struct tm_header, images) == 232, "layout");
+_Static_assert(sizeof(struct tm_header) == 480, "layout");
+_Static_assert(sizeof(struct tm_header) <= TM_PAGE, "the header is one page");
+
+// ---- Memory order. Swift has no atomics over foreign memory, so both sides use these.
+static inline uint64_t tm_load64(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static inline uint32_t tm_load32(const uint32_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static inline uint16_t tm_load16(const uint16_t *word) { return __atomic_load_n(word, __ATOMIC_ACQUIRE); }
+static inline void tm_store64(uint64_t *word, uint64_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+static inline void tm_store32(uint32_t *word, uint32_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+static inline void tm_store16(uint16_t *word, uint16_t value) { __atomic_store_n(word, value, __ATOMIC_RELEASE); }
+static inline uint64_t tm_add64(uint64_t *word, uint64_t value) { return __atomic_fetch_add(word, value, __ATOMIC_RELAXED); }
+static inline uint32_t tm_add32(uint32_t *word, uint32_t value) { return __atomic_fetch_add(word, value, __ATOMIC_SEQ_CST); }
+static inline uint32_t tm_exchange32(uint32_t *word, uint32_t value) { return __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST); }
+static inline _Bool tm_swap32(uint32_t *word, uint32_t from, uint32_t to) {
+    return __atomic_compare_exchange_n(word, &from, to, 0, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+static inline void tm_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+// The order of events is the order of this clock. On the allocating side everything before must have happened (the
+// block was handed out) before the clock is read: tm_clock_after. On the freeing side nothing after may be visible
+// before it is read; stores leave the core in order, so a plain read does: tm_clock_before.
+#if defined(__x86_64__)
+static inline uint64_t tm_clock_before(void) { return __builtin_ia32_rdtsc(); }
+static inline uint64_t tm_clock_after(void) {
+    __builtin_ia32_lfence();
+    return __builtin_ia32_rdtsc();
+}
+#elif defined(__aarch64__)
+static inline uint64_t tm_clock_before(void) {
+    uint64_t ticks;
+    __asm__ volatile("mrs %0, cntvct_el0\n\tisb" : "=r"(ticks)::"memory");
+    return ticks;
+}
+static inline uint64_t tm_clock_after(void) {
+    uint64_t ticks;
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0" : "=r"(ticks)::"memory");
+    return ticks;
+}
+#endif
+
+#endif

@@ -1,0 +1,2 @@
+// CSQLite.h: SQLite, the container of snapshot files.
+#include <sqlite3.h>

@@ -1,0 +1,60 @@
+// swift-tools-version: 6.2
+// Package.swift: the map of the project. Targets stand in the order in which an allocation travels through them.
+import PackageDescription
+
+let swift: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableUpcomingFeature("InternalImportsByDefault")]
+// Figures are taken on release builds; the interposer is fast in debug builds too, because tests preload it.
+let inTracedProgram: [CSetting] = [
+    .unsafeFlags([
+        "-std=gnu17", "-O2", "-fno-omit-frame-pointer", "-mcx16", "-fvisibility=hidden", "-ftls-model=initial-exec", "-fno-stack-protector",
+        "-fno-builtin", "-Wall", "-Wextra",
+    ])
+]
+
+let package = Package(
+    name: "swift-tracemalloc",
+    products: [
+        .executable(name: "tracemalloc", targets: ["TraceMallocCommand"]),
+        .library(name: "TraceMallocPreload", type: .dynamic, targets: ["CPreload"]),
+    ],
+    dependencies: [
+        // The command line: parsing, help, completions.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    ],
+    targets: [
+        // In the traced program
+        .target(name: "CRecording", path: "CShims/CRecording"),
+        .target(name: "CInterposer", dependencies: ["CRecording"], path: "CShims/CInterposer", cSettings: inTracedProgram),
+        .target(
+            name: "CPreload", dependencies: ["CInterposer"], path: "CShims/CPreload", cSettings: inTracedProgram,
+            linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath"])]),
+
+        // System libraries
+        // ELF, DWARF and separate debug files; the reader that Debian's own tools use.
+        .systemLibrary(name: "CElfutils", path: "CShims/CElfutils", pkgConfig: "libdw", providers: [.apt(["libdw-dev", "libelf-dev"])]),
+        // The snapshot file: a documented, crash-safe container that users can query.
+        .systemLibrary(name: "CSQLite", path: "CShims/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+
+        // In the collector
+        .target(name: "AllocationProfile", swiftSettings: swift),
+        .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
+        .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
+        .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], swiftSettings: swift),
+        .target(name: "AllocationReports", dependencies: ["AllocationProfile"], swiftSettings: swift),
+        .executableTarget(
+            name: "TraceMallocCommand",
+            dependencies: [
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "AllocationReports",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swift),
+
+        // Tests
+        .testTarget(name: "AllocationProfileTests", dependencies: ["AllocationProfile"], swiftSettings: swift),
+        .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
+        .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),
+        .testTarget(name: "AllocationStoreTests", dependencies: ["AllocationStore", "CSQLite"], swiftSettings: swift),
+        .testTarget(name: "AllocationReportsTests", dependencies: ["AllocationReports"], swiftSettings: swift),
+        .testTarget(name: "EndToEndTests", exclude: [], swiftSettings: swift),
+    ]
+)

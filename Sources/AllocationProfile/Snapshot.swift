@@ -1,0 +1,187 @@
+// Snapshot.swift: what is known about one process's memory at one moment, as a value.
+
+/// A frozen picture of one process's allocations.
+///
+/// A snapshot holds each distinct call stack once, with its costs, and the tables that give the stacks names. It is a
+/// value: filtering, grouping and comparing make new values, and it outlives the process that it describes.
+///
+/// The tables are columns, not object graphs: a compiler run has several hundred thousand distinct stacks.
+public struct Snapshot: Sendable {
+    /// Who was traced, and its totals.
+    package var process: ProcessSummary
+    /// Executable and shared libraries, in the order in which they were seen. `Location.module` indexes it.
+    package var modules: [Module]
+    /// Distinct code addresses. `StackNode.location` indexes it.
+    package var locations: [Location]
+    /// The tree of stacks. Node 0 is the root "outside of everything"; a node's parent has a smaller index.
+    package var nodes: [StackNode]
+    /// Costs of each stack that allocated: `stack` is the innermost node. Unique and ascending by `stack`.
+    package var costs: [StackCost]
+    /// Memory over time, oldest first.
+    package var timeline: [TimelinePoint]
+    /// Marks, oldest first; element 0 begins with the recording.
+    package var generations: [Generation]
+    /// Bytes and blocks that are alive, by stack and generation. Only for stacks with live blocks; ascending by (stack, generation).
+    package var liveByGeneration: [GenerationCost]
+
+    package init(process: ProcessSummary) {
+        self.process = process
+        modules = []
+        locations = []
+        nodes = [StackNode(parent: 0, location: StackNode.noLocation)]
+        costs = []
+        timeline = []
+        generations = []
+        liveByGeneration = []
+    }
+}
+
+/// A loaded executable or shared library.
+package struct Module: Hashable, Sendable {
+    package var path: String
+    /// Empty when the file has none.
+    package var buildID: [UInt8]
+    /// Mapped range.
+    package var start: UInt64
+    package var end: UInt64
+    /// Run-time address minus address in the file.
+    package var bias: UInt64
+
+    package init(path: String, buildID: [UInt8] = [], start: UInt64 = 0, end: UInt64 = 0, bias: UInt64 = 0) {
+        self.path = path
+        self.buildID = buildID
+        self.start = start
+        self.end = end
+        self.bias = bias
+    }
+}
+
+/// One code address, named or not yet.
+package struct Location: Hashable, Sendable {
+    /// Return address, or the interrupted instruction when `isExact`: see `lookupAddress`.
+    package var address: UInt64
+    /// Index into `Snapshot.modules`, -1 when the address lies in none.
+    package var module: Int32
+    /// `address` is the instruction itself, not the one after a call (signal frames).
+    package var isExact: Bool
+    /// An async parent's resume address.
+    package var isAsync: Bool
+    /// Innermost first: inlined functions, then the function that contains the code. Empty until symbolicated.
+    package var frames: [Frame]
+
+    package init(address: UInt64, module: Int32, isExact: Bool = false, isAsync: Bool = false, frames: [Frame] = []) {
+        self.address = address
+        self.module = module
+        self.isExact = isExact
+        self.isAsync = isAsync
+        self.frames = frames
+    }
+
+    /// The address of the call instruction: the one place where the return-address-minus-one rule lives.
+    package var lookupAddress: UInt64 { isExact || address == 0 ? address : address - 1 }
+}
+
+/// A frame under its caller.
+package struct StackNode: Hashable, Sendable {
+    /// The caller's node; 0 for outermost frames.
+    package var parent: Int32
+    /// Index into `Snapshot.locations`, or `noLocation` for the root and `cut`.
+    package var location: Int32
+
+    package static let noLocation: Int32 = -1
+    /// Location of a node that stands for outer frames that were cut off by the depth limit.
+    package static let cut: Int32 = -2
+    /// Location of the node that stands for stacks that found no room in the recording.
+    package static let lost: Int32 = -3
+
+    package init(parent: Int32, location: Int32) {
+        self.parent = parent
+        self.location = location
+    }
+}
+
+/// What one call stack allocated.
+package struct StackCost: Hashable, Sendable {
+    /// Index into `Snapshot.nodes`.
+    package var stack: Int32
+    package var current = Tally.zero
+    package var peak = Tally.zero
+    package var total = Tally.zero
+    package var temporary = Tally.zero
+    /// Reallocations that grew a block to this stack's size, and by how many bytes in all.
+    package var growth = Tally.zero
+    /// Allocations by size: element i counts sizes in [2^(i-1), 2^i), element 0 size 0; the last one takes the rest.
+    /// Empty when unknown, else `sizeBuckets` elements.
+    package var sizes: [UInt64] = []
+    /// Freed blocks by lifetime: element i counts lifetimes in [4^(i-1), 4^i) microseconds, element 0 below 1 µs.
+    /// Empty when unknown, else `lifetimeBuckets` elements.
+    package var lifetimes: [UInt64] = []
+
+    package static let sizeBuckets = 32
+    package static let lifetimeBuckets = 20
+
+    package init(stack: Int32) { self.stack = stack }
+
+    package subscript(metric: Metric) -> Tally {
+        switch metric {
+        case .current: current
+        case .peak: peak
+        case .total: total
+        case .temporary: temporary
+        }
+    }
+}
+
+/// Memory at one moment.
+package struct TimelinePoint: Hashable, Sendable {
+    /// Seconds since the recording started.
+    package var time: Double
+    package var live: Tally
+    /// Resident set size in bytes; 0 when unknown.
+    package var residentBytes: Int
+    /// The largest stacks at that time: (stack, live bytes), largest first, a handful.
+    package var largest: [(stack: Int32, bytes: Int)]
+
+    package init(time: Double, live: Tally, residentBytes: Int, largest: [(stack: Int32, bytes: Int)] = []) {
+        self.time = time
+        self.live = live
+        self.residentBytes = residentBytes
+        self.largest = largest
+    }
+
+    package static func == (left: TimelinePoint, right: TimelinePoint) -> Bool {
+        left.time == right.time && left.live == right.live && left.residentBytes == right.residentBytes
+            && left.largest.elementsEqual(right.largest, by: ==)
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(time)
+        hasher.combine(live)
+    }
+}
+
+/// The time between two marks.
+package struct Generation: Hashable, Sendable {
+    /// Empty when the mark has no name.
+    package var name: String
+    /// Seconds since the recording started.
+    package var start: Double
+
+    package init(name: String, start: Double) {
+        self.name = name
+        self.start = start
+    }
+}
+
+/// Live memory of one stack that was born in one generation.
+package struct GenerationCost: Hashable, Sendable {
+    package var stack: Int32
+    package var generation: Int32
+    package var live: Tally
+
+    package init(stack: Int32, generation: Int32, live: Tally) {
+        self.stack = stack
+        self.generation = generation
+        self.live = live
+    }
+}

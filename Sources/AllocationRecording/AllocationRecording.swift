@@ -1,0 +1,1 @@
+// AllocationRecording.swift: placeholder for the first build.

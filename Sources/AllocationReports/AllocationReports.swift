@@ -1,0 +1,1 @@
+// AllocationReports.swift: placeholder for the first build.

@@ -1,0 +1,1 @@
+// AllocationStore.swift: placeholder for the first build.

@@ -1,0 +1,1 @@
+// AllocationSymbols.swift: placeholder for the first build.

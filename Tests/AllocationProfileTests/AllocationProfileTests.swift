@@ -1,0 +1,2 @@
+// AllocationProfileTests.swift: placeholder for the first build.
+import Testing

@@ -1,0 +1,2 @@
+// AllocationRecordingTests.swift: placeholder for the first build.
+import Testing

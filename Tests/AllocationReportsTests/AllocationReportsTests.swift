@@ -1,0 +1,2 @@
+// AllocationReportsTests.swift: placeholder for the first build.
+import Testing

@@ -1,0 +1,2 @@
+// AllocationStoreTests.swift: placeholder for the first build.
+import Testing

@@ -1,0 +1,2 @@
+// AllocationSymbolsTests.swift: placeholder for the first build.
+import Testing

@@ -1,0 +1,2 @@
+// EndToEndTests.swift: placeholder for the first build.
+import Testing
