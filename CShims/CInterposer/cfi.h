@@ -23,8 +23,8 @@ struct tm_bytes {
 };
 
 // From address to the end of the readable segment that it is in; empty when it is in none.
-__attribute__((visibility("hidden"))) struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t address);
+struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t address);
 
-__attribute__((visibility("hidden"))) struct tm_rule tm_cfi_rule(const struct tm_module *module, uintptr_t address);
+struct tm_rule tm_cfi_rule(const struct tm_module *module, uintptr_t address);
 
 #endif

@@ -1,2 +1,213 @@
-// hooks.c: placeholder.
-int tm_placeholder;
+// hooks.c: the replaced functions. Each is: enter, the real call, one word to the recorder, leave.
+//
+// A release is recorded before the real call and an allocation after it: between the two the allocator may hand the
+// address to another thread, whose event must lie in between. A realloc is a release and a result; one that fails gives
+// the old block back.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <string.h>
+
+#include "caller.h"
+#include "real_allocator.h"
+#include "recorder.h"
+#include "startup_arena.h"
+
+#define TM_HOOK __attribute__((visibility("default")))
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+
+// Memory for a call that is not recorded: the tracer's own comes from the arena.
+static void *pass_allocate(size_t size, size_t alignment, bool cleared) {
+    if (UNLIKELY(tm_thread.internal || !tm_real_is_known)) {
+        void *block = tm_arena_allocate(size, alignment);  // the arena's memory is zero
+        if (block) return block;
+        if (!tm_real_is_known) return NULL;
+    }
+    if (alignment) return tm_real.memalign(alignment, size);
+    return cleared ? tm_real.calloc(1, size) : tm_real.malloc(size);
+}
+
+static void *pass_reallocate(void *block, size_t size) {
+    bool in_arena = tm_arena_owns(block);
+    if (!in_arena && !tm_thread.internal) return tm_real.realloc(block, size);
+    if (size == 0) {
+        if (!in_arena) tm_real.free(block);
+        return NULL;
+    }
+    size_t before = in_arena ? tm_arena_size(block) : tm_real.malloc_usable_size(block);
+    void *moved = pass_allocate(size, 0, false);
+    if (!moved) return NULL;
+    memcpy(moved, block, before < size ? before : size);
+    if (!in_arena) tm_real.free(block);
+    return moved;
+}
+
+TM_HOOK void *malloc(size_t size) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (UNLIKELY(!tm_enter(thread, &epoch))) return pass_allocate(size, 0, false);
+    void *block = tm_real.malloc(size);
+    if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_CALLER);
+    tm_leave(thread, epoch);
+    return block;
+}
+
+TM_HOOK void *calloc(size_t count, size_t size) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (UNLIKELY(!tm_enter(thread, &epoch))) {
+        size_t product;
+        if (__builtin_mul_overflow(count, size, &product)) {
+            errno = ENOMEM;
+            return NULL;
+        }
+        return pass_allocate(product, 0, true);
+    }
+    void *block = tm_real.calloc(count, size);
+    if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, count * size, TM_CALLER);
+    tm_leave(thread, epoch);
+    return block;
+}
+
+TM_HOOK void free(void *block) {
+    if (UNLIKELY(!block || tm_arena_owns(block))) return;
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (UNLIKELY(!tm_enter(thread, &epoch))) {
+        tm_real.free(block);
+        return;
+    }
+    tm_freeing(thread, TM_EVENT_FREE, block);
+    tm_real.free(block);
+    tm_leave(thread, epoch);
+}
+
+TM_HOOK void cfree(void *block) { free(block); }
+
+// The size is a promise to the allocator that glibc 2.36 cannot use; an allocator that wants it gets it.
+TM_HOOK void free_sized(void *block, size_t size) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (!tm_real.free_sized || !block || tm_arena_owns(block) || !tm_enter(thread, &epoch)) {
+        free(block);
+        return;
+    }
+    tm_freeing(thread, TM_EVENT_FREE, block);
+    tm_real.free_sized(block, size);
+    tm_leave(thread, epoch);
+}
+
+TM_HOOK void free_aligned_sized(void *block, size_t alignment, size_t size) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (!tm_real.free_aligned_sized || !block || tm_arena_owns(block) || !tm_enter(thread, &epoch)) {
+        free(block);
+        return;
+    }
+    tm_freeing(thread, TM_EVENT_FREE, block);
+    tm_real.free_aligned_sized(block, alignment, size);
+    tm_leave(thread, epoch);
+}
+
+// What both reallocs record about a block that was there before. `result` NULL with size 0: the block was freed.
+static inline void reallocated(struct tm_thread *thread, void *old, void *result, size_t size, struct tm_caller caller) {
+    if (result) tm_allocated(thread, TM_EVENT_REALLOC_RESULT, result, size, caller);
+    else if (size == 0) tm_put_event(thread, true, TM_EVENT_REALLOC_RESULT, 0, 0, 0);
+    else tm_put_event(thread, true, TM_EVENT_REALLOC_FAILED, (uintptr_t)old, 0, 0);
+}
+
+TM_HOOK void *realloc(void *block, size_t size) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return block ? pass_reallocate(block, size) : pass_allocate(size, 0, false);
+    void *result;
+    if (!block) {
+        result = tm_real.realloc(NULL, size);
+        if (result) tm_allocated(thread, TM_EVENT_ALLOCATE, result, size, TM_CALLER);
+    } else {
+        tm_freeing(thread, TM_EVENT_REALLOC_RELEASE, block);
+        result = tm_real.realloc(block, size);
+        reallocated(thread, block, result, size, TM_CALLER);
+    }
+    tm_leave(thread, epoch);
+    return result;
+}
+
+TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    size_t product;
+    if (__builtin_mul_overflow(count, size, &product)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return block ? pass_reallocate(block, product) : pass_allocate(product, 0, false);
+    void *result;
+    if (!block) {
+        result = tm_real.realloc(NULL, product);
+        if (result) tm_allocated(thread, TM_EVENT_ALLOCATE, result, product, TM_CALLER);
+    } else {
+        tm_freeing(thread, TM_EVENT_REALLOC_RELEASE, block);
+        result = tm_real.realloc(block, product);
+        reallocated(thread, block, result, product, TM_CALLER);
+    }
+    tm_leave(thread, epoch);
+    return result;
+}
+
+TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (UNLIKELY(!tm_enter(thread, &epoch))) {
+        if (!thread->internal && tm_real_is_known) return tm_real.posix_memalign(block, alignment, size);
+        void *result = pass_allocate(size, alignment, false);
+        if (!result) return ENOMEM;
+        *block = result;
+        return 0;
+    }
+    int failed = tm_real.posix_memalign(block, alignment, size);
+    if (!failed) tm_allocated(thread, TM_EVENT_ALLOCATE, *block, size, TM_CALLER);
+    tm_leave(thread, epoch);
+    return failed;
+}
+
+#define TM_ALIGNED_HOOK(name, parameters, arguments, alignment)                                       \
+    TM_HOOK void *name parameters {                                                                   \
+        uint64_t epoch;                                                                               \
+        struct tm_thread *thread = &tm_thread;                                                        \
+        if (UNLIKELY(!tm_enter(thread, &epoch))) {                                                    \
+            if (!thread->internal && tm_real_is_known) return tm_real.name arguments;                 \
+            return pass_allocate(size, alignment, false);                                             \
+        }                                                                                             \
+        void *block = tm_real.name arguments;                                                         \
+        if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_CALLER);                   \
+        tm_leave(thread, epoch);                                                                      \
+        return block;                                                                                 \
+    }
+
+TM_ALIGNED_HOOK(aligned_alloc, (size_t alignment, size_t size), (alignment, size), alignment)
+TM_ALIGNED_HOOK(memalign, (size_t alignment, size_t size), (alignment, size), alignment)
+TM_ALIGNED_HOOK(valloc, (size_t size), (size), TM_PAGE)
+TM_ALIGNED_HOOK(pvalloc, (size_t size), (size), TM_PAGE)
+
+TM_HOOK size_t malloc_usable_size(void *block) {
+    if (UNLIKELY(!block)) return 0;
+    if (UNLIKELY(tm_arena_owns(block))) return tm_arena_size(block);
+    if (UNLIKELY(!tm_real_is_known)) {
+        uint64_t epoch;
+        if (tm_enter(&tm_thread, &epoch)) tm_leave(&tm_thread, epoch);
+    }
+    return tm_real.malloc_usable_size(block);
+}
+
+// Another library may come to lie at the same addresses: what is remembered about code there is void.
+TM_HOOK int dlclose(void *handle) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (tm_enter(thread, &epoch)) tm_leave(thread, epoch);  // makes tm_real known
+    int failed = tm_real.dlclose(handle);
+    if (tm_enter(thread, &epoch)) {
+        if (tm_images_refresh()) tm_unwinder_code_unloaded();
+        tm_leave(thread, epoch);
+    }
+    return failed;
+}

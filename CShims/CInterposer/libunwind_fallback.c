@@ -2,11 +2,11 @@
 #define UNW_LOCAL_ONLY
 #include "libunwind_fallback.h"
 
-#include "CRecording.h"
-
 #include <dlfcn.h>
 #include <errno.h>
 #include <libunwind.h>
+
+#include "CRecording.h"
 
 #define TEXT_OF(name) #name
 #define TEXT(name) TEXT_OF(name)

@@ -13,13 +13,13 @@ struct tm_foreign_frame {
     uint16_t flags;  // TM_NODE_SIGNAL, or TM_NODE_ENDED_EARLY on the last one
 };
 
-__attribute__((visibility("hidden"))) void tm_libunwind_load(int cached);  // not on the hot path; may be called again
-__attribute__((visibility("hidden"))) int tm_libunwind_loaded(void);
-__attribute__((visibility("hidden"))) void tm_libunwind_forget(void);      // code was unloaded
-__attribute__((visibility("hidden"))) size_t tm_libunwind_scratch_size(void);
+void tm_libunwind_load(int cached);  // not on the hot path; may be called again
+int tm_libunwind_loaded(void);
+void tm_libunwind_forget(void);      // code was unloaded
+size_t tm_libunwind_scratch_size(void);
 
 // The frames from (pc, sp) outward, which must be a frame of the calling thread's stack, innermost first. Stops after
 // `max` frames. 0: that frame was not met. `scratch` is memory of the calling thread, aligned to 16. Keeps errno.
-__attribute__((visibility("hidden"))) size_t tm_libunwind_walk(uintptr_t pc, uintptr_t sp, struct tm_foreign_frame *frames, size_t max, void *scratch);
+size_t tm_libunwind_walk(uintptr_t pc, uintptr_t sp, struct tm_foreign_frame *frames, size_t max, void *scratch);
 
 #endif

@@ -20,14 +20,14 @@ struct tm_stack_bounds {
     uint32_t next_tried;
 };
 
-__attribute__((visibility("hidden"))) void tm_stack_bounds_initialize(void);  // once, not on the hot path
-__attribute__((visibility("hidden"))) void tm_stack_bounds_thread_start(struct tm_stack_bounds *bounds);
+void tm_stack_bounds_initialize(void);  // once, not on the hot path
+void tm_stack_bounds_thread_start(struct tm_stack_bounds *bounds);
 
 // The known stack that a live stack pointer is in, readable from there up. Empty: none.
-__attribute__((visibility("hidden"))) struct tm_stack_range tm_stack_known(const struct tm_stack_bounds *bounds, uintptr_t sp);
+struct tm_stack_range tm_stack_known(const struct tm_stack_bounds *bounds, uintptr_t sp);
 
 // May [address, address + size) be read? For stacks that are not known; asks the kernel where it has not yet.
 // Keeps errno. Where the kernel refuses to answer (seccomp) the answer is no.
-__attribute__((visibility("hidden"))) int tm_stack_try(struct tm_stack_bounds *bounds, uintptr_t address, uintptr_t size);
+int tm_stack_try(struct tm_stack_bounds *bounds, uintptr_t address, uintptr_t size);
 
 #endif

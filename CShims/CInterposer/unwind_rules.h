@@ -57,9 +57,9 @@ struct tm_rule_table {
 };
 extern struct tm_rule_table tm_rules __attribute__((visibility("hidden")));
 
-__attribute__((visibility("hidden"))) void tm_rules_initialize(void);  // once, not on the hot path
-__attribute__((visibility("hidden"))) void tm_rules_forget(void);      // code was unloaded
-__attribute__((visibility("hidden"))) struct tm_rule tm_rules_compile(uintptr_t return_address);
+void tm_rules_initialize(void);  // once, not on the hot path
+void tm_rules_forget(void);      // code was unloaded
+struct tm_rule tm_rules_compile(uintptr_t return_address);
 
 static inline uint64_t tm_rule_key(uintptr_t return_address, uint64_t epoch) { return return_address | epoch << 48; }
 

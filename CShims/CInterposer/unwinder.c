@@ -18,6 +18,7 @@
 #include "cpu.h"
 #include "libunwind_fallback.h"
 #include "stack_bounds.h"
+#include "stack_table.h"
 #include "unwind_rules.h"
 
 #include <string.h>
@@ -115,8 +116,9 @@ void tm_unwinder_initialize(uint32_t frame_limit, int verify, struct tm_unwind_c
     options.counters = counters;
     tm_rules_initialize();
     tm_stack_bounds_initialize();
-    tm_libunwind_load(verify);
 }
+
+void tm_unwinder_load_libunwind(void) { tm_libunwind_load(options.verify); }
 
 int tm_unwinder_has_libunwind(void) { return tm_libunwind_loaded(); }
 

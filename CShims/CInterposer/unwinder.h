@@ -27,22 +27,22 @@ struct tm_caller {
     uintptr_t pc, sp, fp;
 };
 
-__attribute__((visibility("hidden"))) size_t tm_unwinder_size(uint32_t frame_limit);
+size_t tm_unwinder_size(uint32_t frame_limit);
 
-// Once per recording, not on the hot path. Loads libunwind the first time; in a forked child it only sets the values.
-__attribute__((visibility("hidden"))) void tm_unwinder_initialize(uint32_t frame_limit, int verify, struct tm_unwind_counters *counters);
-__attribute__((visibility("hidden"))) int tm_unwinder_has_libunwind(void);
+// Once per recording, not on the hot path. In a forked child it only sets the values.
+void tm_unwinder_initialize(uint32_t frame_limit, int verify, struct tm_unwind_counters *counters);
+
+// Once per process, when the loader is idle: libunwind is a library with allocations and constructors of its own.
+void tm_unwinder_load_libunwind(void);
+int tm_unwinder_has_libunwind(void);
 
 // After dlclose: rules and remembered stacks may speak of code that is no longer there.
-__attribute__((visibility("hidden"))) void tm_unwinder_code_unloaded(void);
+void tm_unwinder_code_unloaded(void);
 
 // On the thread itself, once, and again when its remembered nodes became invalid (fork, another recording).
-__attribute__((visibility("hidden"))) void tm_unwinder_thread_start(struct tm_unwinder *unwinder, struct tm_stack_cache *cache);
+void tm_unwinder_thread_start(struct tm_unwinder *unwinder, struct tm_stack_cache *cache);
 
 // The node of the calling thread's stack; 0: none.
-__attribute__((visibility("hidden"))) uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller caller);
-
-// The stack table: the node of `pc` under `parent` (0: outermost), flags TM_NODE_*. May be the parent itself (full).
-__attribute__((visibility("hidden"))) uint32_t tm_stack_child(struct tm_stack_cache *cache, uint32_t parent, uint64_t pc, uint16_t flags);
+uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller caller);
 
 #endif

@@ -1,0 +1,155 @@
+// lifecycle.c: decides from the environment whether this process is traced, and begins its recording.
+#define _GNU_SOURCE
+#include "lifecycle.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "collector_start.h"
+#include "message.h"
+#include "real_allocator.h"
+#include "recorder.h"
+#include "system_calls.h"
+#include "text.h"
+
+// Counts the recordings of this process and, as a fork child has a copy, of its ancestors: never the parent's number.
+static uint64_t last_epoch = TM_FIRST_EPOCH - 1;
+static bool loaded;
+
+static char follow_entry[64];
+
+static const char *variable(const char *name) {
+    size_t length = strlen(name);
+    for (char **entry = environ; *entry; entry++) {
+        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return *entry + length + 1;
+    }
+    return NULL;
+}
+
+// A whole number in [low, high], or -1.
+static long number_of(const char *text, long low, long high) {
+    long number = 0;
+    if (!*text) return -1;
+    for (; *text; text++) {
+        if (*text < '0' || *text > '9' || number > high) return -1;
+        number = number * 10 + (*text - '0');
+    }
+    return number < low || number > high ? -1 : number;
+}
+
+// "0": the first process, and only that, is traced. It then writes its pid there, so that it is still the one after exec.
+static bool is_followed(void) {
+    const char *follow = variable(TM_ENV_FOLLOW);
+    if (!follow || strcmp(follow, "1") == 0) return true;
+    if (last_epoch >= TM_FIRST_EPOCH) return false;
+    if (strcmp(follow, "0") != 0) return number_of(follow, 1, 1L << 30) == tm_pid();
+    struct tm_text entry = tm_text_in(follow_entry, sizeof follow_entry);
+    tm_put(&entry, TM_ENV_FOLLOW "=");
+    tm_put_number(&entry, (uint64_t)tm_pid());
+    for (char **at = environ; *at; at++) {
+        if (*at + strlen(TM_ENV_FOLLOW) + 1 == follow) *at = follow_entry;
+    }
+    return true;
+}
+
+static const char *reason(int error) {
+    switch (error) {
+    case ENOSPC: return "no room in the shared memory file system";
+    case ENOMEM: return "not enough address space or memory";
+    case EACCES: case EPERM: return "no permission";
+    case EROFS: return "the file system is read-only";
+    case EMFILE: case ENFILE: return "too many open files";
+    case ENAMETOOLONG: return "the session's path is too long";
+    case EDQUOT: return "the disk quota is used up";
+    default: return "the recording could not be created";
+    }
+}
+
+static uint64_t begin(void) {
+    const char *session = variable(TM_ENV_SESSION), *output = variable(TM_ENV_FILE);
+    if (!session && !(output && *output)) return TM_OFF;
+    const char *text = variable(TM_ENV_START);
+    if (text && strcmp(text, "0") == 0) return TM_OFF;
+    if (text && strcmp(text, "1") != 0) {
+        tm_message(TM_ENV_START " must be 0 or 1, not \"", text, "\". The program runs untraced.", NULL);
+        return TM_OFF;
+    }
+    struct tm_recording_options options = {.frame_limit = 256};
+    if ((text = variable(TM_ENV_FRAMES))) {
+        long frames = number_of(text, 1, 65535);
+        if (frames < 0) {
+            tm_message(TM_ENV_FRAMES " must be a number from 1 to 65535, not \"", text, "\". The program runs untraced.", NULL);
+            return TM_OFF;
+        }
+        options.frame_limit = (uint32_t)frames;
+    }
+    options.verify = (text = variable(TM_ENV_VERIFY)) && strcmp(text, "1") == 0;
+    if (!is_followed()) return TM_OFF;
+
+    char directory[256];
+    if (!session) {
+        if (!tm_collector_start(output, directory, sizeof directory)) return TM_OFF;
+        session = directory;
+    }
+    if (TM_CALL(madvise, &tm_page, sizeof tm_page, MADV_WIPEONFORK, 0, 0, 0) != 0) {
+        tm_message("this kernel cannot wipe memory on fork (Linux 4.14 or later is needed). The program runs untraced.", NULL);
+        return TM_OFF;
+    }
+    if (!tm_recorder_prepare(options.frame_limit)) {
+        tm_message("not enough address space. The program runs untraced.", NULL);
+        return TM_OFF;
+    }
+    tm_images_reset();
+    int error = -tm_recording_create(session, &options);
+    // The session ended before this child came: nobody would read the recording.
+    if (error == ENOENT) return TM_OFF;
+    if (error) {
+        tm_message("cannot record in ", session, ": ", reason(error), ". The program runs untraced.", NULL);
+        return TM_OFF;
+    }
+    tm_stack_table_reset();
+    tm_unwinder_initialize(options.frame_limit, options.verify, (struct tm_unwind_counters *)&tm_recording.header->walks);
+    return ++last_epoch;
+}
+
+uint64_t tm_lifecycle_decide(void) {
+    // Before libc's own initialization there is no environment; what is allocated so early is not recorded.
+    if (!environ) return TM_UNDECIDED;
+    uint64_t epoch;
+    while (!tm_swap32(&tm_page.process.deciding, 0, 1)) TM_CALL(sched_yield, 0, 0, 0, 0, 0, 0);
+    epoch = tm_page.process.epoch;
+    if (epoch == TM_UNDECIDED) {
+        epoch = begin();
+        __atomic_store_n(&tm_page.process.epoch, epoch, __ATOMIC_RELEASE);
+    }
+    tm_store32(&tm_page.process.deciding, 0);
+    return epoch;
+}
+
+void tm_lifecycle_abandon(void) {
+    uint64_t epoch = tm_page.process.epoch;
+    if (epoch < TM_FIRST_EPOCH) return;
+    if (!__atomic_compare_exchange_n(&tm_page.process.epoch, &epoch, TM_OFF, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED)) return;
+    tm_store32(&tm_recording.header->state, TM_STATE_ABANDONED);
+    tm_message("the collector is gone. The program goes on untraced.", NULL);
+}
+
+void tm_lifecycle_loaded(void) {
+    struct tm_thread *thread = &tm_thread;
+    if (loaded) return;
+    loaded = true;
+    uint64_t epoch;
+    // The first call into the tracer if the program has allocated nothing so far.
+    if (!tm_enter(thread, &epoch)) return;
+    thread->internal = true;
+    tm_unwinder_load_libunwind();
+    if (!tm_unwinder_has_libunwind()) {
+        tm_store32(&tm_recording.header->libunwind_missing, 1);
+        tm_message("libunwind.so.8 was not found: call stacks may end early (Debian: apt install libunwind8).", NULL);
+    }
+    thread->internal = false;
+    tm_leave(thread, epoch);
+}

@@ -1,0 +1,159 @@
+// recorder.c: the unusual moments of a thread's recording: joining, a full ring, the shared ring, reentrance.
+#define _GNU_SOURCE
+#include "recorder.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "lifecycle.h"
+#include "real_allocator.h"
+#include "system_calls.h"
+
+_Alignas(TM_PAGE) union tm_process_page tm_page;
+_Thread_local struct tm_thread tm_thread __attribute__((tls_model("initial-exec")));
+
+// Private memory of the thread that owns ring i: its unwinder and its stack cache. It outlives the thread with the ring.
+static unsigned char *places;
+static size_t place_size;
+
+static size_t unwinder_offset(void) { return (sizeof(struct tm_stack_cache) + 63) & ~(size_t)63; }
+
+bool tm_recorder_prepare(uint32_t frame_limit) {
+    size_t size = (unwinder_offset() + tm_unwinder_size(frame_limit) + TM_PAGE - 1) & ~(size_t)(TM_PAGE - 1);
+    // In a fork child these are copies of the parent's; the new recording starts with new ones.
+    if (places) TM_CALL(munmap, places, place_size * TM_RINGS_MAX, 0, 0, 0, 0);
+    places = tm_map(size * TM_RINGS_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    place_size = size;
+    return places != NULL;
+}
+
+static void use_ring(struct tm_thread *thread, uint64_t index) {
+    struct tm_ring *ring = &tm_recording.rings[index];
+    unsigned char *place = places + index * place_size;
+    thread->ring = ring;
+    thread->events = tm_recording.events + index * tm_recording.header->ring_capacity_max;
+    thread->head = tm_load64(&ring->head);
+    thread->tail = tm_load64(&ring->tail);
+    if (ring->capacity == 0) ring->capacity = tm_recording.header->ring_capacity_start;
+    thread->capacity = ring->capacity;
+    thread->cache = (struct tm_stack_cache *)place;
+    thread->unwinder = (struct tm_unwinder *)(place + unwinder_offset());
+    thread->unloaded = __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE);
+    thread->shares_ring = index == 0;
+    tm_stack_cache_reset(thread->cache);
+    tm_unwinder_thread_start(thread->unwinder, thread->cache);
+}
+
+// A ring that nobody uses, else a new one. 0: there is none, the thread shares ring 0.
+static uint64_t take_ring(uint32_t thread_id) {
+    struct tm_area *area = &tm_recording.header->rings;
+    for (;;) {
+        uint64_t used = tm_load64(&area->used);
+        for (uint64_t i = 1; i < used; i++) {
+            struct tm_ring *ring = &tm_recording.rings[i];
+            // The kernel gave this thread the number of one that is gone.
+            if (tm_load32(&ring->state) == TM_RING_LIVE && ring->tid == thread_id) tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
+            if (tm_load32(&ring->state) == TM_RING_FREE && tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) {
+                ring->tid = thread_id;
+                return i;
+            }
+        }
+        if (used < tm_load64(&area->reserved)) {
+            struct tm_ring *ring = &tm_recording.rings[used];
+            // Live before it is counted: whoever counts it first owns it, and nobody scans it before that.
+            if (!__atomic_compare_exchange_n(&area->used, &used, used + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) continue;
+            if (!tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) continue;
+            ring->tid = thread_id;
+            return used;
+        }
+        if (used >= area->capacity || tm_load32(&area->refused)) return 0;
+        if (tm_area_wait(area, used + 1) != TM_WAIT_AGAIN) return 0;
+    }
+}
+
+static void lock_shared_ring(void) {
+    uint32_t *lock = &tm_recording.rings[0].lock;
+    if (tm_swap32(lock, 0, 1)) return;
+    while (tm_exchange32(lock, 2) != 0) tm_futex_wait(lock, 2, 50);
+}
+
+void tm_shared_ring_unlock(void) {
+    uint32_t *lock = &tm_recording.rings[0].lock;
+    if (tm_exchange32(lock, 0) == 2) tm_futex_wake(lock, 1);
+}
+
+// Takes part in the recording `epoch`. On return the thread is ready; ring 0 is left locked if the thread shares it.
+static void join(struct tm_thread *thread) {
+    uint64_t ring = take_ring((uint32_t)tm_thread_id());
+    if (ring == 0) lock_shared_ring();
+    use_ring(thread, ring);
+}
+
+bool tm_enter_slow(struct tm_thread *thread) {
+    int saved_errno = errno;
+    bool recorded = false;
+    uint64_t now = __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE);
+    if (thread->internal) {
+        // The tracer's own start-up: its blocks come from the arena (pass.h).
+    } else if (thread->epoch == TM_INSIDE) {
+        // A signal handler that interrupted a hook on this thread. In a fork child that was made by such a handler the
+        // recording is not mapped.
+        if (now >= TM_FIRST_EPOCH) tm_add64(&tm_recording.header->reentrant_events, 1);
+    } else {
+        thread->internal = true;
+        if (!__atomic_load_n(&tm_real_is_known, __ATOMIC_ACQUIRE)) tm_real_find();
+        if (now == TM_UNDECIDED) now = tm_lifecycle_decide();
+        if (now >= TM_FIRST_EPOCH) {
+            join(thread);
+            thread->epoch = now;
+            recorded = true;
+        }
+        thread->internal = false;
+    }
+    errno = saved_errno;
+    return recorded;
+}
+
+void tm_caches_stale(struct tm_thread *thread) {
+    thread->unloaded = __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE);
+    tm_stack_cache_reset(thread->cache);
+}
+
+// The ring is full: the program waits for the collector, so that nothing is lost. Returns false when the collector died:
+// tracing is over and the program goes on.
+bool tm_ring_wait(struct tm_thread *thread) {
+    struct tm_ring *ring = thread->ring;
+    for (int spin = 0; spin < 200; spin++) {
+        thread->tail = tm_load64(&ring->tail);
+        if (thread->head - thread->tail < thread->capacity && tm_load32(&ring->reserved_capacity) <= thread->capacity) return true;
+#if defined(__x86_64__)
+        __builtin_ia32_pause();
+#endif
+    }
+    ring->waits++;
+    for (unsigned waited = 0;; waited += 50) {
+        uint32_t seen = tm_load32(&ring->wake);
+        tm_exchange32(&ring->waiting, 1);
+        thread->tail = tm_load64(&ring->tail);
+        if (thread->head == thread->tail) {
+            // Empty: the only moment at which positions mean the same slots in a ring of another size.
+            uint32_t granted = tm_load32(&ring->reserved_capacity);
+            if (granted > thread->capacity && granted <= tm_recording.header->ring_capacity_max) {
+                thread->capacity = granted;
+                tm_store32(&ring->capacity, granted);
+            }
+        }
+        if (thread->head - thread->tail < thread->capacity) break;
+        tm_doorbell();
+        tm_futex_wait(&ring->wake, seen, 50);
+        if (!tm_collector_lives(waited)) {
+            tm_store32(&ring->waiting, 0);
+            tm_lifecycle_abandon();
+            return false;
+        }
+    }
+    tm_store32(&ring->waiting, 0);
+    return true;
+}

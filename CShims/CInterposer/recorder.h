@@ -1,0 +1,125 @@
+// recorder.h: what a hook says about the call it stands for. The verbs: enter, allocated, freeing, leave.
+//
+// A hook is: tm_enter, the real call, one verb, tm_leave. Where tm_enter says no, the call is passed on unrecorded.
+#ifndef TM_RECORDER_H
+#define TM_RECORDER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "images.h"
+#include "recording.h"
+#include "stack_table.h"
+#include "unwinder.h"
+
+// The state of this process image. The page is zeroed in every child that has its own memory (MADV_WIPEONFORK), however
+// the child was made: it finds itself undecided and begins a recording of its own, without any bookkeeping at fork.
+struct tm_process {
+    uint64_t epoch;     // TM_UNDECIDED, TM_OFF, or the number of the recording that threads take part in
+    uint32_t deciding;  // 1 while a thread decides
+};
+
+#define TM_UNDECIDED UINT64_C(0)
+#define TM_OFF UINT64_C(1)
+#define TM_INSIDE UINT64_C(2)  // only in tm_thread.epoch: this thread is inside a hook
+#define TM_FIRST_EPOCH UINT64_C(3)
+
+union tm_process_page {
+    struct tm_process process;
+    unsigned char bytes[TM_PAGE];
+};
+
+extern union tm_process_page tm_page;
+
+// One per thread. After fork the child's copy holds an epoch of the parent's, which is not its own.
+struct tm_thread {
+    uint64_t epoch;
+    uint64_t head;
+    uint64_t tail;       // of the last look: more may have been consumed
+    uint64_t capacity;
+    struct tm_ring *ring;
+    struct tm_event *events;
+    struct tm_unwinder *unwinder;
+    struct tm_stack_cache *cache;
+    uint32_t unloaded;   // tm_images_unloaded that the caches know
+    bool internal;       // the tracer itself runs: what it allocates is not the program's
+    bool shares_ring;    // ring 0, under its lock
+};
+
+extern _Thread_local struct tm_thread tm_thread __attribute__((tls_model("initial-exec")));
+
+// Makes the private memory of threads for a new recording. False when there is none to be had.
+bool tm_recorder_prepare(uint32_t frame_limit);
+
+bool tm_enter_slow(struct tm_thread *thread);
+bool tm_ring_wait(struct tm_thread *thread);
+void tm_caches_stale(struct tm_thread *thread);
+
+// Whether this call is to be recorded. If so the thread is inside a hook until tm_leave, and `*epoch` is for tm_leave.
+static inline bool tm_enter(struct tm_thread *thread, uint64_t *epoch) {
+    uint64_t now = __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE);
+    if (__builtin_expect(thread->epoch != now || now == TM_UNDECIDED, 0)) {
+        if (now == TM_OFF || !tm_enter_slow(thread)) return false;
+        now = thread->epoch;
+    }
+    *epoch = now;
+    thread->epoch = TM_INSIDE;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return true;
+}
+
+// A thread that shares ring 0 takes its lock in tm_enter_slow, for each call anew.
+void tm_shared_ring_unlock(void);
+
+static inline void tm_leave(struct tm_thread *thread, uint64_t epoch) {
+    if (__builtin_expect(thread->shares_ring, 0)) {
+        tm_shared_ring_unlock();
+        epoch = TM_UNDECIDED;
+    }
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->epoch = epoch;
+}
+
+static inline uint64_t tm_shared_tick(void) { return __atomic_add_fetch(&tm_recording.header->shared_clock, 1, __ATOMIC_SEQ_CST); }
+
+static inline uint64_t tm_event_time(bool after) {
+#if defined(__x86_64__) || defined(__aarch64__)
+    if (__builtin_expect(tm_recording.clock != TM_CLOCK_SHARED, 1)) return after ? tm_clock_after() : tm_clock_before();
+#endif
+    (void)after;
+    return tm_shared_tick();
+}
+
+// The claim tells the collector that an event may appear whose time is already taken; see "horizon" in CRecording.h.
+static inline void tm_put_event(struct tm_thread *thread, bool after, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+    uint64_t head = thread->head;
+    if (__builtin_expect(head - thread->tail >= thread->capacity, 0) && !tm_ring_wait(thread)) return;
+    __atomic_store_n(&thread->ring->claim, head + 1, __ATOMIC_RELAXED);
+    if (__builtin_expect(tm_recording.fence == TM_FENCE_PRODUCER, 0)) tm_fence();
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    uint64_t time = tm_event_time(after);
+    struct tm_event *event = &thread->events[head & (thread->capacity - 1)];
+    event->time_kind = time << TM_KIND_BITS | kind;
+    event->address_size = (address & ((UINT64_C(1) << TM_ADDRESS_BITS) - 1)) | size >> 32 << TM_ADDRESS_BITS;
+    event->stack_size = stack | size << 32;
+    thread->head = head + 1;
+    tm_store64(&thread->ring->head, head + 1);
+}
+
+static inline uint32_t tm_stack_of(struct tm_thread *thread, struct tm_caller caller) {
+    if (__builtin_expect(thread->unloaded != __atomic_load_n(&tm_images_unloaded, __ATOMIC_RELAXED), 0)) tm_caches_stale(thread);
+    return tm_unwinder_stack(thread->unwinder, caller);
+}
+
+// A block exists now: say it after the real call.
+static inline void tm_allocated(struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, struct tm_caller caller) {
+    tm_put_event(thread, true, kind, (uintptr_t)block, size, tm_stack_of(thread, caller));
+}
+
+// A block is about to go (TM_EVENT_FREE, TM_EVENT_REALLOC_RELEASE): say it before the real call, after which another
+// thread may be given the address.
+static inline void tm_freeing(struct tm_thread *thread, uint32_t kind, const void *block) {
+    tm_put_event(thread, false, kind, (uintptr_t)block, 0, 0);
+}
+
+#endif

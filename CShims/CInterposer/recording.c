@@ -1,0 +1,246 @@
+// recording.c: creates the file that this process shares with its collector.
+#define _GNU_SOURCE
+#include "recording.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "system_calls.h"
+#include "text.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+struct tm_recording tm_recording;
+
+// Reserved at the start, in elements: enough for a small program without ever waiting for the collector.
+enum { START_IMAGES = 128, START_TEXT = 32 << 10, START_NODES = 4096, START_RINGS = 32, START_EVENT_RINGS = 3 };
+
+// How long a program waits for a collector that never appeared.
+enum { COLLECTOR_START_LIMIT = 10000 };
+
+static uint64_t page_up(uint64_t size) { return (size + TM_PAGE - 1) & ~(uint64_t)(TM_PAGE - 1); }
+
+static uint64_t place(struct tm_area *area, uint64_t offset, uint64_t capacity, uint64_t element, uint64_t reserved) {
+    area->offset = offset;
+    area->capacity = capacity;
+    area->reserved = reserved;
+    return offset + page_up(capacity * element);
+}
+
+// The kernel lists "tsc" among the clock sources only while it finds the counters of all CPUs in step.
+static uint32_t choose_clock(void) {
+#if defined(__x86_64__)
+    unsigned a, b, c, d;
+    if (!__get_cpuid(0x80000007, &a, &b, &c, &d) || !(d & 1u << 8)) return TM_CLOCK_SHARED;
+    long file = tm_open("/sys/devices/system/clocksource/clocksource0/available_clocksource", O_RDONLY | O_CLOEXEC, 0);
+    if (file < 0) return TM_CLOCK_TSC;
+    char names[256];
+    long length = tm_read((int)file, names, sizeof names - 1);
+    tm_close((int)file);
+    if (length <= 0) return TM_CLOCK_TSC;
+    names[length] = 0;
+    for (char *name = names; (name = strstr(name, "tsc")) != NULL; name += 3) {
+        bool starts = name == names || name[-1] == ' ';
+        if (starts && (name[3] == ' ' || name[3] == '\n' || name[3] == 0)) return TM_CLOCK_TSC;
+    }
+    return TM_CLOCK_SHARED;
+#elif defined(__aarch64__)
+    return TM_CLOCK_CNTVCT;
+#else
+    return TM_CLOCK_SHARED;
+#endif
+}
+
+// Field 22 of /proc/self/stat; the name in field 2 may hold spaces and parentheses.
+static uint64_t process_start(void) {
+    char text[1024];
+    long file = tm_open("/proc/self/stat", O_RDONLY | O_CLOEXEC, 0);
+    if (file < 0) return 0;
+    long length = tm_read((int)file, text, sizeof text - 1);
+    tm_close((int)file);
+    if (length <= 0) return 0;
+    text[length] = 0;
+    char *field = strrchr(text, ')');
+    for (int number = 2; field && number < 22; number++) field = strchr(field + 1, ' ');
+    uint64_t start = 0;
+    if (field)
+        for (field++; *field >= '0' && *field <= '9'; field++) start = start * 10 + (uint64_t)(*field - '0');
+    return start;
+}
+
+static uint32_t add_file(const char *path) {
+    char text[8192];
+    size_t length = 0;
+    long file = tm_open(path, O_RDONLY | O_CLOEXEC, 0);
+    if (file < 0) return 0;
+    for (long got; length < sizeof text && (got = tm_read((int)file, text + length, sizeof text - length)) > 0;) length += (size_t)got;
+    tm_close((int)file);
+    if (length && text[length - 1] == 0) length--;
+    return tm_text_add(text, length);
+}
+
+static uint32_t add_link(const char *path) {
+    char text[4096];
+    long length = TM_CALL(readlinkat, AT_FDCWD, path, text, sizeof text, 0, 0);
+    return length > 0 ? tm_text_add(text, (size_t)length) : 0;
+}
+
+static void lay_out(struct tm_header *header) {
+    header->magic = TM_RECORDING_MAGIC;
+    header->version = TM_RECORDING_VERSION;
+    header->header_size = sizeof *header;
+    header->ring_capacity_max = TM_RING_CAPACITY_MAX;
+    header->ring_capacity_start = TM_RING_CAPACITY_START;
+    uint64_t offset = TM_PAGE;
+    offset = place(&header->images, offset, TM_IMAGES_MAX, sizeof(struct tm_image), START_IMAGES);
+    offset = place(&header->text, offset, TM_TEXT_MAX, 1, START_TEXT);
+    offset = place(&header->rings, offset, TM_RINGS_MAX, sizeof(struct tm_ring), START_EVENT_RINGS);
+    offset = place(&header->nodes, offset, TM_NODES_MAX, sizeof(struct tm_node), START_NODES);
+    offset = place(&header->events, offset, (uint64_t)TM_RINGS_MAX * TM_RING_CAPACITY_MAX, sizeof(struct tm_event), 0);
+    header->file_size = offset;
+}
+
+static long reserve(int file, uint64_t offset, uint64_t bytes) {
+    return TM_CALL(fallocate, file, 0, offset, page_up(bytes), 0, 0);
+}
+
+static long reserve_start(int file, const struct tm_header *header) {
+    uint64_t ring = (uint64_t)header->ring_capacity_max * sizeof(struct tm_event);
+    uint64_t start = (uint64_t)header->ring_capacity_start * sizeof(struct tm_event);
+    long failed = reserve(file, 0, TM_PAGE);
+    if (!failed) failed = reserve(file, header->images.offset, START_IMAGES * sizeof(struct tm_image));
+    if (!failed) failed = reserve(file, header->text.offset, START_TEXT);
+    if (!failed) failed = reserve(file, header->rings.offset, START_RINGS * sizeof(struct tm_ring));
+    if (!failed) failed = reserve(file, header->nodes.offset, START_NODES * sizeof(struct tm_node));
+    for (uint64_t i = 0; i < START_EVENT_RINGS && !failed; i++) failed = reserve(file, header->events.offset + i * ring, start);
+    return failed;
+}
+
+static void fill(struct tm_header *header, const struct tm_header *layout, const struct tm_recording_options *options) {
+    *header = *layout;
+    header->pid = (uint32_t)tm_pid();
+    header->parent_pid = (uint32_t)TM_CALL(getppid, 0, 0, 0, 0, 0, 0);
+    header->process_start = process_start();
+    header->frame_limit = options->frame_limit;
+    header->verify = options->verify;
+    header->clock = choose_clock();
+    long registered = TM_CALL(membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0, 0, 0, 0);
+    header->fence = registered == 0 ? TM_FENCE_MEMBARRIER : TM_FENCE_PRODUCER;
+    header->start_realtime = tm_nanoseconds(CLOCK_REALTIME);
+    header->start_monotonic = tm_nanoseconds(CLOCK_MONOTONIC);
+#if defined(__x86_64__) || defined(__aarch64__)
+    header->start_clock = header->clock == TM_CLOCK_SHARED ? 0 : tm_clock_after();
+#endif
+    header->text.used = 4;  // id 0 means "none"
+    header->nodes.used = TM_NODE_FIRST;
+    header->rings.used = 1;
+}
+
+static struct tm_text recording_path(
+    char *buffer, size_t capacity, const char *session, const char *prefix, uint64_t number, const char *suffix) {
+    struct tm_text path = tm_text_in(buffer, capacity);
+    tm_put(&path, session);
+    tm_put(&path, prefix);
+    tm_put_number(&path, (uint64_t)tm_pid());
+    tm_put_byte(&path, '.');
+    tm_put_number(&path, number);
+    tm_put(&path, suffix);
+    return path;
+}
+
+int tm_recording_create(const char *session, const struct tm_recording_options *options) {
+    char path[512], final_path[512];
+    // The number is new for each image of a process: its pid stays across exec.
+    uint64_t number = tm_nanoseconds(CLOCK_MONOTONIC);
+    struct tm_text building = recording_path(path, sizeof path, session, "/new.", number, "");
+    struct tm_text final = recording_path(final_path, sizeof final_path, session, "/", number, TM_RECORDING_SUFFIX);
+    if (building.overflow || final.overflow) return -ENAMETOOLONG;
+
+    struct tm_header layout = {0};
+    lay_out(&layout);
+    long file = tm_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file < 0) return (int)file;
+    long failed = TM_CALL(ftruncate, file, layout.file_size, 0, 0, 0, 0);
+    if (!failed) failed = reserve_start((int)file, &layout);
+    unsigned char *base = NULL;
+    if (!failed && !(base = tm_map(layout.file_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, (int)file))) failed = -ENOMEM;
+    tm_close((int)file);
+    if (!failed) {
+        TM_CALL(madvise, base, layout.file_size, MADV_DONTFORK, 0, 0, 0);
+        TM_CALL(madvise, base, layout.file_size, MADV_DONTDUMP, 0, 0, 0);
+        struct tm_header *header = (struct tm_header *)base;
+        fill(header, &layout, options);
+        tm_recording = (struct tm_recording){
+            .header = header,
+            .images = (struct tm_image *)(base + layout.images.offset),
+            .text = base + layout.text.offset,
+            .nodes = (struct tm_node *)(base + layout.nodes.offset),
+            .rings = (struct tm_ring *)(base + layout.rings.offset),
+            .events = (struct tm_event *)(base + layout.events.offset),
+            .size = layout.file_size,
+            .clock = header->clock,
+            .fence = header->fence,
+            .verify = options->verify,
+        };
+        for (int i = 0; i < START_EVENT_RINGS; i++) {
+            tm_recording.rings[i].capacity = layout.ring_capacity_start;
+            tm_recording.rings[i].reserved_capacity = layout.ring_capacity_start;
+        }
+        tm_recording.rings[0].state = TM_RING_LIVE;
+        header->executable_text = add_link("/proc/self/exe");
+        header->command_text = add_file("/proc/self/cmdline");
+        tm_store32(&header->state, TM_STATE_RECORDING);
+        failed = TM_CALL(renameat, AT_FDCWD, path, AT_FDCWD, final_path, 0, 0);
+        if (failed) TM_CALL(munmap, base, layout.file_size, 0, 0, 0, 0);
+    }
+    if (failed) TM_CALL(unlinkat, AT_FDCWD, path, 0, 0, 0, 0);
+    return (int)failed;
+}
+
+uint32_t tm_text_add(const char *bytes, size_t length) {
+    struct tm_area *area = &tm_recording.header->text;
+    uint64_t need = (4 + length + 3) & ~(uint64_t)3;
+    uint64_t start = tm_load64(&area->used);
+    do {
+        while (start + need > tm_load64(&area->reserved)) {
+            if (start + need > area->capacity || tm_area_wait(area, start + need) != TM_WAIT_AGAIN) return 0;
+        }
+    } while (!__atomic_compare_exchange_n(&area->used, &start, start + need, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    memcpy(tm_recording.text + start + 4, bytes, length);
+    tm_store32((uint32_t *)(void *)(tm_recording.text + start), (uint32_t)length);
+    return (uint32_t)start;
+}
+
+void tm_doorbell(void) {
+    struct tm_header *header = tm_recording.header;
+    tm_add32(&header->doorbell, 1);
+    if (tm_load32(&header->collector_sleeping)) tm_futex_wake(&header->doorbell, 1);
+}
+
+bool tm_collector_lives(unsigned waited) {
+    uint32_t word = tm_load32((uint32_t *)tm_recording.header->collector_mutex);
+    if (word == 0) return waited < COLLECTOR_START_LIMIT;
+    return !(word & FUTEX_OWNER_DIED);
+}
+
+enum tm_wait_result tm_area_wait(struct tm_area *area, uint64_t wanted) {
+    for (unsigned waited = 0;; waited += 50) {
+        uint32_t seen = tm_load32(&area->wake);
+        tm_add32(&area->waiting, 1);
+        bool enough = tm_load64(&area->reserved) >= wanted;
+        bool refused = tm_load32(&area->refused);
+        if (!enough && !refused) {
+            tm_doorbell();
+            tm_futex_wait(&area->wake, seen, 50);
+        }
+        tm_add32(&area->waiting, -1u);
+        if (enough || tm_load64(&area->reserved) >= wanted) return TM_WAIT_AGAIN;
+        if (refused) return TM_WAIT_REFUSED;
+        if (!tm_collector_lives(waited)) return TM_WAIT_ABANDONED;
+    }
+}

@@ -1,0 +1,48 @@
+// recording.h: the traced side's own recording: creating the file, the areas in it, and waiting for the collector.
+#ifndef TM_RECORDING_H
+#define TM_RECORDING_H
+
+#include <stdbool.h>
+
+#include "CRecording.h"
+
+// Where the parts of the recording of this process are mapped. Written at start, constant while it is used.
+struct tm_recording {
+    struct tm_header *header;
+    struct tm_image *images;
+    unsigned char *text;
+    struct tm_node *nodes;
+    struct tm_ring *rings;
+    struct tm_event *events;
+    size_t size;
+    uint32_t clock;
+    uint32_t fence;
+    bool verify;
+};
+
+extern struct tm_recording tm_recording;
+
+struct tm_recording_options {
+    uint32_t frame_limit;
+    bool verify;
+};
+
+// Creates and maps a recording in the session directory and announces it. Returns 0, or -errno.
+// A previous recording (of the parent, after fork) is not unmapped: it was never inherited (MADV_DONTFORK).
+int tm_recording_create(const char *session, const struct tm_recording_options *options);
+
+// Adds a text to the text area; 0 when there is no room.
+uint32_t tm_text_add(const char *bytes, size_t length);
+
+enum tm_wait_result { TM_WAIT_AGAIN, TM_WAIT_REFUSED, TM_WAIT_ABANDONED };
+
+// Asks the collector to reserve more of the area than `wanted` elements and sleeps until something changed.
+enum tm_wait_result tm_area_wait(struct tm_area *area, uint64_t wanted);
+
+// Asks the collector for attention.
+void tm_doorbell(void);
+
+// Whether the collector still lives; `waited` milliseconds have passed so far without it.
+bool tm_collector_lives(unsigned waited);
+
+#endif

@@ -1,0 +1,164 @@
+// stack_table.c: the lock-free index of stack nodes.
+//
+// The index is an open-addressing table of 16-byte entries that are written once, with a 16-byte compare-and-swap. When
+// it is 60 % full one thread builds a table four times as large from the dense nodes while the others go on with the old
+// one. Tables are never unmapped: another thread may still be reading. Two threads that insert the same stack at the same
+// moment agree on one node, because both need the same free slot; the loser's node stays unused.
+#define _GNU_SOURCE
+#include "stack_table.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "images.h"
+#include "recording.h"
+#include "system_calls.h"
+
+enum { FIRST_TABLE_BITS = 13 };
+
+struct table {
+    struct tm_stack_entry *entries;
+    uint64_t mask;
+    uint64_t count;
+};
+
+static struct table tables[16];
+static struct table *current;
+static uint32_t growing;
+
+static uint64_t hash_of(uint64_t key, uint32_t parent) {
+    uint64_t hash = (key ^ (uint64_t)parent << 32 ^ parent) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 29;
+}
+
+// Both halves become visible at once. x86-64: cmpxchg16b; arm64: ldaxp/stlxp or casp.
+static bool claim(struct tm_stack_entry *entry, struct tm_stack_entry value) {
+    __int128 new_value;
+    memcpy(&new_value, &value, sizeof new_value);
+    return __sync_bool_compare_and_swap((__int128 *)(void *)entry, (__int128)0, new_value);
+}
+
+static struct table *map_table(struct table *table, unsigned bits) {
+    size_t size = sizeof(struct tm_stack_entry) << bits;
+    table->entries = tm_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    table->mask = ((uint64_t)1 << bits) - 1;
+    table->count = 0;
+    if (!table->entries) return NULL;
+    if (size >= 4 << 20) TM_CALL(madvise, table->entries, size, MADV_HUGEPAGE, 0, 0, 0);
+    return table;
+}
+
+void tm_stack_table_reset(void) {
+    // After fork: the parent's tables are this process's own copies now.
+    for (struct table *table = tables; table < tables + 16 && table->entries; table++) {
+        TM_CALL(munmap, table->entries, (table->mask + 1) * sizeof(struct tm_stack_entry), 0, 0, 0, 0);
+        table->entries = NULL;
+    }
+    growing = 0;
+    current = map_table(&tables[0], FIRST_TABLE_BITS);
+}
+
+void tm_stack_cache_reset(struct tm_stack_cache *cache) {
+    memset(cache->entries, 0, sizeof cache->entries);
+    cache->unloaded = __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE);
+    cache->last_image = TM_IMAGE_NONE;
+}
+
+// A node of a library that has been unloaded is another place than the same address now.
+static bool is_stale(uint32_t node) {
+    if (__atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE) == 0) return false;
+    return !tm_image_is_loaded(tm_recording.nodes[node].image);
+}
+
+// Finds (key, parent), or with value.node != 0 inserts it. Returns the node, 0 if there is none or no slot.
+static uint32_t find_or_insert(struct table *table, struct tm_stack_entry value) {
+    uint64_t slot = hash_of(value.key, value.parent) & table->mask;
+    for (uint64_t probes = 0; probes <= table->mask; probes++, slot = (slot + 1) & table->mask) {
+        struct tm_stack_entry *entry = &table->entries[slot];
+        // The node half is read first: it is not 0 once the entry is written, and then the key half is valid.
+        uint64_t second = __atomic_load_n((uint64_t *)(void *)&entry->parent, __ATOMIC_ACQUIRE);
+        if (second == 0) {
+            if (value.node == 0) return 0;
+            if (claim(entry, value)) {
+                __atomic_fetch_add(&table->count, 1, __ATOMIC_RELAXED);
+                return value.node;
+            }
+            second = __atomic_load_n((uint64_t *)(void *)&entry->parent, __ATOMIC_ACQUIRE);
+        }
+        uint32_t node = (uint32_t)(second >> 32);
+        if (entry->key == value.key && (uint32_t)second == value.parent && (node == value.node || !is_stale(node))) return node;
+    }
+    return 0;
+}
+
+static void copy_nodes(struct table *table, uint64_t from, uint64_t to) {
+    for (uint64_t i = from; i < to; i++) {
+        const struct tm_node *node = &tm_recording.nodes[i];
+        uint64_t pc = tm_load64(&node->pc);
+        if (pc == 0) continue;  // its writer inserts it itself, into the new table too
+        find_or_insert(table, (struct tm_stack_entry){pc | (uint64_t)node->flags << 56, node->parent, (uint32_t)i});
+    }
+}
+
+static void grow(struct table *table) {
+    if (table + 1 == tables + 16 || !tm_swap32(&growing, 0, 1)) return;
+    unsigned bits = 64 - (unsigned)__builtin_clzll(table->mask) + 2;
+    if (table == current && map_table(table + 1, bits)) {
+        uint64_t *used = &tm_recording.header->nodes.used, reached = tm_load64(used);
+        copy_nodes(table + 1, TM_NODE_FIRST, reached);
+        __atomic_store_n(&current, table + 1, __ATOMIC_SEQ_CST);
+        // Nodes born meanwhile: either this pass sees them, or their writer sees the new table (insert).
+        copy_nodes(table + 1, reached, tm_load64(used));
+    }
+    tm_store32(&growing, 0);
+}
+
+static uint32_t insert(struct tm_stack_entry value) {
+    for (;;) {
+        struct table *table = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
+        if (!table) return 0;
+        uint32_t node = find_or_insert(table, value);
+        if (node == 0) return 0;
+        if (__atomic_load_n(&table->count, __ATOMIC_RELAXED) > table->mask / 10 * 6) grow(table);
+        if (table == __atomic_load_n(&current, __ATOMIC_SEQ_CST)) return node;
+        value.node = node;
+    }
+}
+
+static uint32_t add_node(struct tm_stack_cache *cache, uint32_t parent, uint64_t pc, uint16_t flags) {
+    struct tm_area *area = &tm_recording.header->nodes;
+    uint64_t index = tm_load64(&area->used);
+    do {
+        while (index >= tm_load64(&area->reserved)) {
+            if (index >= area->capacity || tm_area_wait(area, index + 1) != TM_WAIT_AGAIN) return 0;
+        }
+    } while (!__atomic_compare_exchange_n(&area->used, &index, index + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));
+    struct tm_node *node = &tm_recording.nodes[index];
+    node->parent = parent;
+    node->flags = flags;
+    // The code of a return address ends with the call, one byte before it.
+    cache->last_image = tm_image_of(flags & TM_NODE_SIGNAL ? pc : pc - 1, cache->last_image);
+    node->image = cache->last_image;
+    tm_store64(&node->pc, pc);
+    return (uint32_t)index;
+}
+
+uint32_t tm_stack_child_slow(struct tm_stack_cache *cache, struct tm_stack_entry *entry, uint32_t parent, uint64_t pc, uint16_t flags) {
+    if (cache->unloaded != __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE)) tm_stack_cache_reset(cache);
+    struct tm_stack_entry value = {pc | (uint64_t)flags << 56, parent, 0};
+    struct table *table = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    uint32_t node = table ? find_or_insert(table, value) : 0;
+    if (node == 0) {
+        value.node = add_node(cache, parent, pc, flags);
+        if (value.node == 0) {
+            tm_add64(&tm_recording.header->lost_stacks, 1);
+            return parent ? parent : TM_NODE_LOST;
+        }
+        node = insert(value);
+        // No memory for the index: the node is right, only others will not find it.
+        if (node == 0) node = value.node;
+    }
+    *entry = (struct tm_stack_entry){value.key, parent, node};
+    return node;
+}
