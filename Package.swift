@@ -7,7 +7,7 @@ let swift: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableUpcomingFeature("In
 let inTracedProgram: [CSetting] = [
     .unsafeFlags([
         "-std=gnu17", "-O2", "-fno-omit-frame-pointer", "-mcx16", "-fvisibility=hidden", "-ftls-model=initial-exec", "-fno-stack-protector",
-        "-fno-builtin", "-Wall", "-Wextra",
+        "-fno-builtin-malloc", "-fno-builtin-calloc", "-fno-builtin-realloc", "-fno-builtin-free", "-Wall", "-Wextra",
     ])
 ]
 
