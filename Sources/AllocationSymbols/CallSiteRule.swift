@@ -108,6 +108,13 @@ enum CallSiteRule {
         return cPlusPlusGlue.contains { rest.hasPrefix($0) } ? .glue : .user
     }
 
+    private static let cPlusPlusNamespaces = ["std::", "__gnu_cxx::", "__cxxabiv1::", "__gnu_debug::", "operator new", "operator delete"]
+
+    /// For functions without a mangled name.
+    static func kind(ofQualified name: String) -> Kind {
+        cPlusPlusNamespaces.contains { name.hasPrefix($0) } ? .system : kind(ofC: name)
+    }
+
     // MARK: Swift
 
     private static let swiftModules: Set<String> = [

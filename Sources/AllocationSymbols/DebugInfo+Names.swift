@@ -1,5 +1,6 @@
 // DebugInfo+Names.swift: what the functions around an address are called, and on which lines they are.
 import CElfutils
+import Glibc
 
 extension DebugInfo {
     /// A source position as the file has it. The name lives as long as the debug information and is the same pointer
@@ -39,18 +40,66 @@ extension DebugInfo {
         return Position(file: file, line: Int(line))
     }
 
-    /// The mangled name if the function has one, else the plain one. The pointer lives as long as the debug information.
-    func name(of scope: Int) -> UnsafePointer<CChar>? {
+    /// The mangled name of a function. The pointer lives as long as the debug information.
+    func linkageName(of scope: Int) -> UnsafePointer<CChar>? {
         var die = scopes[scope].die
-        for kind in [DW_AT_linkage_name, DW_AT_MIPS_linkage_name, DW_AT_name] {
-            var attribute = Dwarf_Attribute()
-            // Follows abstract origins and specifications, also into shared files, and at most 16 of them.
-            if dwarf_attr_integrate(&die, UInt32(kind), &attribute) != nil, let name = dwarf_formstring(&attribute), name.pointee != 0 {
-                return name
+        return string(DW_AT_linkage_name, of: &die) ?? string(DW_AT_MIPS_linkage_name, of: &die)
+    }
+
+    /// The name of a function as it stands in its source, without what is around it.
+    func plainName(of scope: Int) -> UnsafePointer<CChar>? {
+        var die = scopes[scope].die
+        return string(DW_AT_name, of: &die)
+    }
+
+    /// Follows abstract origins and specifications, also into shared files, and at most 16 of them.
+    private func string(_ kind: Int, of die: inout Dwarf_Die) -> UnsafePointer<CChar>? {
+        var attribute = Dwarf_Attribute()
+        guard dwarf_attr_integrate(&die, UInt32(kind), &attribute) != nil, let name = dwarf_formstring(&attribute), name.pointee != 0
+        else { return nil }
+        return name
+    }
+
+    /// gcc writes no mangled names for functions that only their own file sees: lambdas, anonymous namespaces. Then the
+    /// namespaces, types and functions around the declaration qualify the name. Cost: a walk over the unit.
+    func qualifiedName(of scope: Int) -> String? {
+        var unit = units[Int(scopes[scope].unit)].scopes
+        guard Self.cPlusPlus.contains(dwarf_srclang(&unit)), var die = declaringEntry(of: scopes[scope].die) else { return nil }
+        var around: UnsafeMutablePointer<Dwarf_Die>?
+        let count = dwarf_getscopes_die(&die, &around)
+        defer { free(around) }
+        guard let around, count > 0 else { return nil }
+        var parts: [String] = []
+        for index in 0..<min(Int(count), 32) {
+            let name = dwarf_diename(around + index).map { String(cString: $0) }
+            switch dwarf_tag(around + index) {
+            case Int32(DW_TAG_namespace): parts.append(name ?? "(anonymous namespace)")
+            case Int32(DW_TAG_class_type), Int32(DW_TAG_structure_type), Int32(DW_TAG_union_type): parts.append(name ?? "{unnamed type}")
+            case Int32(DW_TAG_subprogram): parts.append(index == 0 ? name ?? "" : (name ?? "") + "()")
+            default: break
             }
+        }
+        return parts.reversed().joined(separator: "::")
+    }
+
+    /// The entry that carries a function's name.
+    private func declaringEntry(of start: Dwarf_Die) -> Dwarf_Die? {
+        var die = start
+        for _ in 0..<16 {
+            if dwarf_hasattr(&die, UInt32(DW_AT_name)) != 0 { return die }
+            var attribute = Dwarf_Attribute()
+            var next = Dwarf_Die()
+            guard
+                dwarf_attr(&die, UInt32(DW_AT_abstract_origin), &attribute) != nil
+                    || dwarf_attr(&die, UInt32(DW_AT_specification), &attribute) != nil, dwarf_formref_die(&attribute, &next) != nil
+            else { return nil }
+            die = next
         }
         return nil
     }
+
+    private static let cPlusPlus: Set<Int32> = Set(
+        [DW_LANG_C_plus_plus, DW_LANG_C_plus_plus_03, DW_LANG_C_plus_plus_11, DW_LANG_C_plus_plus_14].map(Int32.init) + [0x2b, 0x3a])
 
     private func number(_ kind: Int, of die: inout Dwarf_Die) -> UInt64? {
         var attribute = Dwarf_Attribute()

@@ -62,7 +62,7 @@ struct Demangler {
         return String(name[..<end])
     }
 
-    private static func cut(_ text: String) -> String {
+    fileprivate static func cut(_ text: String) -> String {
         guard text.utf8.count > longestShown else { return text }
         return String(decoding: text.utf8.prefix(longestShown), as: UTF8.self) + "…"
     }
@@ -112,6 +112,12 @@ struct FunctionName: Sendable {
         self.text = text
         self.symbol = symbol
         self.rule = rule
+    }
+
+    /// A C++ name that was put together from the debug information.
+    init(qualified: String) {
+        let text = Demangler.cut(qualified)
+        self.init(text: text, symbol: text, rule: CallSiteRule.kind(ofQualified: text))
     }
 
     /// A name that is not mangled, or that nobody can read.

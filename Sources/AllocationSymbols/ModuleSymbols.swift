@@ -14,8 +14,12 @@ struct ModuleSymbols {
     // By the pointer that libdw gives out: the same file or function is looked up for thousands of addresses.
     private var names: [UnsafePointer<CChar>: FunctionName] = [:]
     private var files: [UnsafePointer<CChar>: SourceFile] = [:]
+    /// Functions without a mangled name, by scope: the same plain name can be many functions.
+    private var localNames: [Int: FunctionName] = [:]
     /// By text: units name the same headers, and snapshots keep one copy of a name.
     private var filesByName: [String: SourceFile] = [:]
+
+    private static let mostQualifiedNames = 2_000
 
     private struct SourceFile {
         var name: String
@@ -83,10 +87,19 @@ struct ModuleSymbols {
     }
 
     private mutating func name(of scope: Int, in debugInfo: DebugInfo) -> FunctionName? {
-        guard let pointer = debugInfo.name(of: scope) else { return nil }
-        if let known = names[pointer] { return known }
-        let name = demangler.name(of: String(cString: pointer))
-        names[pointer] = name
+        if let mangled = debugInfo.linkageName(of: scope) {
+            if let known = names[mangled] { return known }
+            let name = demangler.name(of: String(cString: mangled))
+            names[mangled] = name
+            return name
+        }
+        guard let pointer = debugInfo.plainName(of: scope) else { return nil }
+        if let known = localNames[scope] { return known }
+        let plain = String(cString: pointer)
+        // Past the limit plain names have to do: each qualified one costs a walk over its unit.
+        let qualified = localNames.count < Self.mostQualifiedNames ? debugInfo.qualifiedName(of: scope) : nil
+        let name = qualified.map { FunctionName(qualified: $0) } ?? demangler.name(of: plain)
+        localNames[scope] = name
         return name
     }
 
