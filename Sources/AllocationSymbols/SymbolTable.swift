@@ -114,9 +114,7 @@ struct SymbolTable {
 
     /// Functions before labels; of aliases the visible ones.
     private func rank(_ symbol: GElf_Sym, type: UInt8) -> Int {
-        let binding = symbol.st_info >> 4
-        let visible = binding == UInt8(STB_GLOBAL) ? 2 : binding == UInt8(STB_WEAK) ? 1 : 0
-        return (type == UInt8(STT_NOTYPE) ? 0 : 4) + visible
+        (type == UInt8(STT_NOTYPE) ? 0 : 2) + (symbol.st_info >> 4 == UInt8(STB_LOCAL) ? 0 : 1)
     }
 
     /// Of equal aliases (`__libc_malloc`, `malloc`) the one that people write, which is the one with fewer underscores.
