@@ -16,7 +16,7 @@ struct FrameTable {
     private var starts: [[Int32]] = []
     /// Occurrences that every table has, for stacks or parts of stacks without code.
     static let unknown = 0, cut = 1, lost = 2
-    private static let markers: [Frame] = [.unknown, .cut, .lost]
+    static let markers: [Frame] = [.unknown, .cut, .lost]
 
     /// Numbers all frames by what `grouping` distinguishes. Time: one hash per frame of each location.
     init(_ snapshots: [Snapshot], groupedBy grouping: Grouping) {
