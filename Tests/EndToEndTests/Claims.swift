@@ -37,7 +37,7 @@ struct Claim: CustomStringConvertible {
 /// Expects that the profiler's reports agree with everything that the program claims.
 func expectClaims(of profile: Profile, sourceLocation: SourceLocation = #_sourceLocation) throws {
     let claims = try Claim.parse(profile.outcome.stdout)
-    #expect(!claims.isEmpty, "the program claims nothing: \(profile.outcome.stdout) \(profile.outcome.stderr)", sourceLocation: sourceLocation)
+    #expect(!claims.isEmpty, "no claims: \(profile.outcome.stdout) \(profile.outcome.stderr)", sourceLocation: sourceLocation)
     let total = try profile.report("--by", "line", "--metric", "total")
     let alive = try profile.report("--by", "line", "--metric", "current")
     let stacks = try profile.report("--by", "traceback", "--metric", "total").statistics.compactMap(\.traceback)

@@ -29,6 +29,8 @@ struct Stats: Decodable {
     var lostEvents: Int
     var truncatedStacks: Int
     var processes: [Stats]?
+
+    var hasEnded: Bool { exit.code != nil || exit.signal != nil }
 }
 
 /// `report --format json`.
@@ -93,9 +95,7 @@ struct Profile {
     static func waitForEnd(of file: String, limit: Double = 30) throws {
         let started = ContinuousClock.now
         while true {
-            if let stats = try? Profile.stats(of: file), stats.processes?.allSatisfy({ $0.exit.code != nil || $0.exit.signal != nil }) != false {
-                return
-            }
+            if let stats = try? Profile.stats(of: file), stats.processes?.allSatisfy(\.hasEnded) != false { return }
             guard started.duration(to: .now) < .seconds(limit) else {
                 throw HarnessError("\(file) is not complete after \(limit) s")
             }

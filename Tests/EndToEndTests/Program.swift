@@ -23,8 +23,8 @@ struct Program: Sendable {
             let compiler =
                 switch (source as NSString).pathExtension {
                 case "swift": [try tool("swiftc"), "-g", "-parse-as-library"]
-                case "cpp": [try tool("g++"), "-g", "-O1", "-std=c++17", "-fno-builtin", "-pthread", "-Wall", "-Wno-misleading-indentation"]
-                default: [try tool("gcc"), "-g", "-O1", "-std=gnu17", "-fno-builtin", "-pthread", "-Wall", "-Wno-misleading-indentation"]
+                case "cpp": [try tool("g++"), "-g", "-O1", "-std=c++17", "-fno-builtin", "-pthread"]
+                default: [try tool("gcc"), "-g", "-O1", "-std=gnu17", "-fno-builtin", "-pthread"]
                 }
             let built = target + ".new"
             let outcome = try run(compiler + [file, "-o", built] + flags, limit: 300)

@@ -47,9 +47,9 @@ struct Subprocess {
         // Appending, because children that open the file anew must not write over what is there.
         posix_spawn_file_actions_addopen(&actions, 1, outputs / "stdout", O_WRONLY | O_CREAT | O_APPEND, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, outputs / "stderr", O_WRONLY | O_CREAT | O_APPEND, 0o600)
-        if let directory { posix_spawn_file_actions_addchdir_np(&actions, directory) }
+        if let directory { _ = GNU.addChangeDirectory(&actions, directory) }
         // What the test process inherited or opened without a thought must not reach the program.
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+        _ = GNU.addCloseFrom(&actions, 3)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -57,7 +57,7 @@ struct Subprocess {
 
         var arguments = command.map { strdup($0) } + [nil]
         var variables = environment.sorted { $0.key < $1.key }.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { (arguments + variables).forEach { free($0) } }
+        defer { for text in arguments + variables { free(text) } }
         var child = pid_t()
         let error = posix_spawn(&child, command[0], &actions, &attributes, &arguments, &variables)
         guard error == 0 else { throw HarnessError("cannot start \(command[0]): \(String(cString: strerror(error)))") }
@@ -101,6 +101,18 @@ struct Subprocess {
     // Not every byte that a program writes is UTF-8.
     private func text(_ name: String) -> String {
         String(decoding: FileManager.default.contents(atPath: outputs / name) ?? Data(), as: UTF8.self)
+    }
+}
+
+/// Functions that glibc's headers show only to GNU sources, which the Swift overlay is not.
+private enum GNU {
+    typealias Actions = UnsafeMutablePointer<posix_spawn_file_actions_t>
+    static let addChangeDirectory = function(
+        "posix_spawn_file_actions_addchdir_np", as: (@convention(c) (Actions, UnsafePointer<CChar>) -> Int32).self)
+    static let addCloseFrom = function("posix_spawn_file_actions_addclosefrom_np", as: (@convention(c) (Actions, Int32) -> Int32).self)
+
+    private static func function<Function>(_ name: String, as type: Function.Type) -> Function {
+        unsafeBitCast(dlsym(nil, name), to: type)
     }
 }
 
