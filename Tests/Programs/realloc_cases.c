@@ -23,7 +23,7 @@ SEPARATE static void fails(void) {
         errno = 0;
         REQUIRE(realloc(block, huge) == NULL && errno == ENOMEM);
         errno = 0;
-        REQUIRE(reallocarray(block, SIZE_MAX / 2, 4) == NULL && errno == ENOMEM);
+        REQUIRE(reallocarray(block, huge, 4) == NULL && errno == ENOMEM);
     }
     REQUIRE(block[0] == 'x' && block[201] == 'x');
 }

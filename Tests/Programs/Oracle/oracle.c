@@ -126,9 +126,25 @@ static void find_real_functions(void) {
     if (!real_malloc || !real_free) stop("no malloc behind this one");
 }
 
+// The C library knows its environment only after .preinit_array has run, where programs may allocate already.
+static const char *variable(const char *name) {
+    static char text[1 << 16];
+    if (environ) return getenv(name);
+    if (!text[0]) {
+        int file = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
+        ssize_t length = file < 0 ? -1 : read(file, text, sizeof text - 2);
+        if (length < 0) stop("cannot read the environment");
+        close(file);
+    }
+    size_t length = strlen(name);
+    for (const char *entry = text; *entry; entry += strlen(entry) + 1)
+        if (!strncmp(entry, name, length) && entry[length] == '=') return entry + length + 1;
+    return NULL;
+}
+
 static void start(void) {
     process->started = true;
-    const char *directory = getenv("ORACLE_COUNTS");
+    const char *directory = variable("ORACLE_COUNTS");
     if (!directory) {
         process->off = true;
         return;
@@ -147,7 +163,7 @@ static void start(void) {
     process->blocks = NULL;
     process->capacity = 0;
     grow(1 << 16);
-    const char *also = getenv("ORACLE_ALSO");
+    const char *also = variable("ORACLE_ALSO");
     if (also) dlopen(also, RTLD_NOW | RTLD_LOCAL);
 }
 
