@@ -1,0 +1,30 @@
+// cfi.h: from a module's call frame information (.eh_frame) to the rule at one address.
+//
+// You give a loaded module and an address inside it, you get a rule. What does not fit a rule is TM_RULE_FOREIGN, what
+// has no unwind info is TM_RULE_GUESSED. The bytes are not trusted: every read is inside the module's segments.
+#ifndef TM_CFI_H
+#define TM_CFI_H
+
+#include "unwind_rules.h"
+
+#include <elf.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tm_module {
+    uintptr_t bias;              // run-time address - address in the file
+    const Elf64_Phdr *segments;  // program headers
+    size_t segment_count;
+    const uint8_t *index;        // .eh_frame_hdr; NULL: none
+};
+
+struct tm_bytes {
+    const uint8_t *at, *end;
+};
+
+// From address to the end of the readable segment that it is in; empty when it is in none.
+__attribute__((visibility("hidden"))) struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t address);
+
+__attribute__((visibility("hidden"))) struct tm_rule tm_cfi_rule(const struct tm_module *module, uintptr_t address);
+
+#endif

@@ -1,0 +1,67 @@
+// cpu_x86_64.h: everything in the unwinder that knows the CPU. Another CPU is another file with the same names.
+#ifndef TM_CPU_X86_64_H
+#define TM_CPU_X86_64_H
+
+#include <emmintrin.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// DWARF register numbers.
+enum { TM_CPU_FP = 6, TM_CPU_SP = 7, TM_CPU_RETURN = 16 };
+
+// DWARF operations that name the frame pointer: "fp + sleb128", and the load of the word there.
+enum { TM_CPU_OP_FP_PLUS = 0x70 + TM_CPU_FP, TM_CPU_OP_LOAD = 0x06 };
+
+// Where a call leaves its return address, from the caller's stack pointer after the return (the CFA).
+enum { TM_CPU_RETURN_AT_CFA = -8 };
+
+// A frame without unwind info is taken for "push rbp; mov rbp, rsp" when rbp points a little above the stack pointer.
+enum { TM_CPU_GUESS_CFA = 16, TM_CPU_GUESS_FP = 0, TM_CPU_GUESS_REACH = 0x4000 };
+
+// The stack pointer's page and the thread's control block.
+static inline uintptr_t tm_cpu_thread_pointer(void) { return (uintptr_t)__builtin_thread_pointer(); }
+
+enum { TM_CPU_CODE_BYTES = 16 };  // how many bytes the two functions below look at
+
+// jmp *slot(%rip); push $index; jmp first-plt-entry: no frame of its own, the return address is on top of the stack.
+static inline int tm_cpu_is_plt_entry(const uint8_t *code) {
+    return code[0] == 0xff && code[1] == 0x25 && code[6] == 0x68 && code[11] == 0xe9;
+}
+
+// mov $15, %rax; syscall: a signal trampoline without unwind info.
+static inline int tm_cpu_is_signal_return(const uint8_t *code) {
+    static const uint8_t trampoline[9] = {0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05};
+    for (size_t i = 0; i < sizeof trampoline; i++)
+        if (code[i] != trampoline[i]) return 0;
+    return 1;
+}
+
+// A saved frame pointer with the return address above it, as `call` and `push rbp` leave them.
+struct tm_cpu_pair {
+    _Alignas(16) uint64_t fp, pc;
+};
+
+// Do all pairs still hold the remembered values? No early exit: on the path that matters they all do. 3 loads a pair.
+static inline int tm_cpu_pairs_hold(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {
+    __m128i a = _mm_setzero_si128(), b = a;
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        __m128i p = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i]), *(const __m128i *)&pair[i]);
+        __m128i q = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i + 1]), *(const __m128i *)&pair[i + 1]);
+        __m128i r = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i + 2]), *(const __m128i *)&pair[i + 2]);
+        __m128i s = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i + 3]), *(const __m128i *)&pair[i + 3]);
+        a = _mm_or_si128(a, _mm_or_si128(p, q));
+        b = _mm_or_si128(b, _mm_or_si128(r, s));
+    }
+    for (; i < count; i++) a = _mm_or_si128(a, _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i]), *(const __m128i *)&pair[i]));
+    a = _mm_or_si128(a, b);
+    return _mm_movemask_epi8(_mm_cmpeq_epi8(a, _mm_setzero_si128())) == 0xffff;
+}
+
+// Writes two words as one if they still are the expected ones (both aligned to 16).
+static inline int tm_cpu_swap_pair(uint64_t *words, uint64_t from0, uint64_t from1, uint64_t to0, uint64_t to1) {
+    unsigned __int128 from = (unsigned __int128)from1 << 64 | from0, to = (unsigned __int128)to1 << 64 | to0;
+    return __sync_bool_compare_and_swap((unsigned __int128 *)words, from, to);
+}
+
+#endif

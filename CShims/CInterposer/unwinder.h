@@ -1,0 +1,48 @@
+// unwinder.h: the stack of the calling thread as one number, exactly, at a few nanoseconds a call.
+//
+// You give the frame that called a hook, you get the node of its stack. Between two allocations most of a stack stays
+// as it was, so each thread remembers its last one: frames are stepped out of by rules only until one is met that is
+// remembered, and then every word of the stack that the rest of the remembered walk has read is compared. A caller's
+// frame is a function of the callee's frame and of those words alone, hence equal words mean equal frames.
+//
+// Order: tm_unwinder_initialize once, tm_unwinder_thread_start once per thread, then tm_unwinder_stack. Nothing here
+// allocates, takes a foreign lock or changes errno, except the fallback to libunwind (libunwind_fallback.h).
+#ifndef TM_UNWINDER_H
+#define TM_UNWINDER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct tm_unwinder;     // one per thread; the caller gives zeroed memory, aligned to 64
+struct tm_stack_cache;  // the stack table's, passed through
+
+struct tm_unwind_counters {
+    uint64_t walks;        // verify: stacks compared with libunwind's
+    uint64_t differences;  // verify: stacks that differ
+    uint64_t fallbacks;    // stacks walked by libunwind
+};
+
+// The frame that called the hook, as it stands after the return: pc = the hook's return address, sp = the hook's CFA.
+struct tm_caller {
+    uintptr_t pc, sp, fp;
+};
+
+__attribute__((visibility("hidden"))) size_t tm_unwinder_size(uint32_t frame_limit);
+
+// Once per recording, not on the hot path. Loads libunwind the first time; in a forked child it only sets the values.
+__attribute__((visibility("hidden"))) void tm_unwinder_initialize(uint32_t frame_limit, int verify, struct tm_unwind_counters *counters);
+__attribute__((visibility("hidden"))) int tm_unwinder_has_libunwind(void);
+
+// After dlclose: rules and remembered stacks may speak of code that is no longer there.
+__attribute__((visibility("hidden"))) void tm_unwinder_code_unloaded(void);
+
+// On the thread itself, once, and again when its remembered nodes became invalid (fork, another recording).
+__attribute__((visibility("hidden"))) void tm_unwinder_thread_start(struct tm_unwinder *unwinder, struct tm_stack_cache *cache);
+
+// The node of the calling thread's stack; 0: none.
+__attribute__((visibility("hidden"))) uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller caller);
+
+// The stack table: the node of `pc` under `parent` (0: outermost), flags TM_NODE_*. May be the parent itself (full).
+__attribute__((visibility("hidden"))) uint32_t tm_stack_child(struct tm_stack_cache *cache, uint32_t parent, uint64_t pc, uint16_t flags);
+
+#endif
