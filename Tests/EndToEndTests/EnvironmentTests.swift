@@ -91,7 +91,8 @@ struct EnvironmentTests {
 
     static let canMount = (try? run([tool("unshare"), "-m", "mount", "-t", "tmpfs", "none", "/mnt"]).ending) == .code(0)
 
-    @Test("With little or no room for the recording the program is unharmed, and what is missing is said", .enabled(if: canMount),
+    @Test(
+        "With little or no room for the recording the program is unharmed, and what is missing is said", .enabled(if: canMount),
         arguments: ["16k", "256k", "1m", "4m", "64m"])
     func littleRoom(size: String) throws {
         let room = try Scratch()
@@ -100,7 +101,8 @@ struct EnvironmentTests {
         let program = try Program("confined.c").path
         let script = "mount -t tmpfs -o size=\(size) none '\(room.path)' && XDG_RUNTIME_DIR='\(room.path)' exec \"$@\""
         let outcome = try run(
-            [tool("unshare"), "-m", tool("sh"), "-c", script, "sh", Products.command, "run", "-o", file, "--", program, "as ever"], limit: 60)
+            [tool("unshare"), "-m", tool("sh"), "-c", script, "sh", Products.command, "run", "-o", file, "--", program, "as ever"],
+            limit: 60)
         if outcome.ending == .code(3) {
             #expect(outcome.stdout.isEmpty, "the program was not started")
             expectOneSentence(outcome.stderr, about: room.path)

@@ -95,10 +95,13 @@ struct RefusalTests {
         #expect(profile.outcome.stderr.contains("malloc"), "\(profile.outcome.stderr)")
     }
 
-    @Test("Wrong usage is exit code 2", arguments: [
-        ["run"], ["run", "--"], ["run", "--no-such-option", "--", "true"], ["run", "--frames", "0", "--", "true"],
-        ["run", "--frames", "many", "--", "true"], ["report"], ["report", "a", "b"], ["report", "--by", "moon", "file"], ["no-such-command"],
-    ])
+    @Test(
+        "Wrong usage is exit code 2",
+        arguments: [
+            ["run"], ["run", "--"], ["run", "--no-such-option", "--", "true"], ["run", "--frames", "0", "--", "true"],
+            ["run", "--frames", "many", "--", "true"], ["report"], ["report", "a", "b"], ["report", "--by", "moon", "file"],
+            ["no-such-command"],
+        ])
     func wrongUsage(arguments: [String]) throws {
         let outcome = try run([Products.command] + arguments)
         #expect(outcome.ending == .code(2), "\(outcome.stderr)")
