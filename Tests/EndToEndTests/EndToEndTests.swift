@@ -1,2 +1,0 @@
-// EndToEndTests.swift: placeholder for the first build.
-import Testing
