@@ -18,6 +18,14 @@ enum Unsafe {
         return failed ? nil : bytes
     }
 
+    /// The beginning of a file whose size is not known before it is read.
+    static func readStream(_ path: String, limit: Int) -> String {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return "" }
+        defer { close(descriptor) }
+        return String(decoding: read(descriptor, at: 0, count: limit) ?? [], as: UTF8.self)
+    }
+
     /// Where `needle` begins in `haystack`.
     static func positions(of needle: [UInt8], in haystack: [UInt8]) -> [Int] {
         haystack.withUnsafeBytes { bytes in
@@ -98,6 +106,7 @@ extension Unsafe {
         fileprivate let handle: pthread_t
 
         func join() { pthread_join(handle, nil) }
+        func detach() { pthread_detach(handle) }
     }
 
     private final class Body {
