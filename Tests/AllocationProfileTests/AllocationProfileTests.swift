@@ -1,2 +1,0 @@
-// AllocationProfileTests.swift: placeholder for the first build.
-import Testing
