@@ -4,6 +4,7 @@ import AllocationRecording
 import AllocationReports
 import AllocationStore
 import ArgumentParser
+import CLinux
 import Glibc
 
 struct Collect: ParsableCommand {
@@ -50,7 +51,7 @@ struct Collect: ParsableCommand {
             dup2(null, STDIN_FILENO)
             dup2(null, STDOUT_FILENO)
         }
-        if close_range(3, UInt32.max, 0) != 0 {
+        if tm_close_from(3) != 0 {
             for descriptor in 3..<Int32(clamping: max(sysconf(Int32(_SC_OPEN_MAX)), 3)) { close(descriptor) }
         }
     }

@@ -6,35 +6,45 @@ import AllocationSymbols
 import Glibc
 import Synchronization
 
-/// Everything that exists while a program is recorded by `run`.
-struct Recording: ~Copyable {
+/// Everything that exists while a program is recorded by `run`. Used from one thread.
+final class Recording {
     private let session: Session
     private let collector: Collector
-    private let result = CollectedSnapshots()
-    private var output: OutputFile?
+    private let shared: Shared
     private var thread: Unsafe.Thread?
     private var failure: StoreError?
 
+    /// What the collector's thread and the waiting one have in common.
+    private final class Shared: Sendable {
+        /// The file, once it has a name.
+        let output: Mutex<OutputFile?>
+        let snapshots = Mutex<[Snapshot]>([])
+
+        init(_ output: OutputFile?) { self.output = Mutex(output) }
+    }
+
+    private var output: OutputFile? { shared.output.withLock(\.self) }
+
     /// Makes the file that the user named and the session, in this order: what is refused is refused before the program runs.
     init(output path: String?, force: Bool, frameLimit: Int, followsChildren: Bool, markEvery: Duration?) throws(CommandError) {
+        var output: OutputFile?
         if let path {
             do { output = try OutputFile(path: path, force: force) } catch { throw .noOutput(error) }
         } else if access(".", W_OK) != 0 {
             throw .unwritableDirectory(SystemError(number: errno))
         }
+        var made: Session?
         do {
-            session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren)
-        } catch {
-            output?.remove()
-            throw .noRecording(error)
-        }
-        do {
+            let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren)
+            made = session
             collector = try Collector(session: session, options: CollectorOptions(frameLimit: frameLimit, markEvery: markEvery))
+            self.session = session
         } catch {
             output?.remove()
-            session.remove()
+            made?.remove()
             throw .noRecording(error)
         }
+        shared = Shared(output)
     }
 
     /// What the program finds in its environment.
@@ -44,36 +54,47 @@ struct Recording: ~Copyable {
         return environment
     }
 
-    /// Undoes everything, as the program could not be started.
-    func abandon() {
-        output?.remove()
-        session.remove()
-    }
-
-    /// Collects on a thread of its own. The default name of the file has the program's pid, so the file comes only now.
-    mutating func begin(program: String, pid: pid_t, force: Bool) throws(CommandError) {
-        if output == nil {
-            do { output = try OutputFile(program: program, pid: pid, force: force) } catch {
-                // The program runs already and is not disturbed; its summary is still worth having.
-                failure = error
-                Terminal.error.say("\(error)")
+    /// Starts to collect, on a thread of its own.
+    func begin() throws(CommandError) {
+        thread = Unsafe.startThread { [collector, shared] in
+            let snapshots = collector.run(untilIdle: false) { snapshots in
+                shared.output.withLock(\.self)?.checkpoint(snapshots)
             }
-        }
-        thread = Unsafe.startThread { [collector, result, output] in
-            let snapshots = collector.run(untilIdle: false, checkpoint: output.map { file in { file.checkpoint($0) } })
-            result.store(snapshots)
+            shared.snapshots.withLock { $0 = snapshots }
         }
         if thread == nil { throw .noThread }
+    }
+
+    /// Makes the file if the user named none. The default name has the program's pid, so that runs already and is not
+    /// disturbed when this fails: its summary is still worth having.
+    func nameOutput(after program: String, pid: pid_t, force: Bool) {
+        guard output == nil else { return }
+        do {
+            let file = try OutputFile(program: program, pid: pid, force: force)
+            shared.output.withLock { $0 = file }
+        } catch { failure = error }
+    }
+
+    /// Undoes everything, as the program could not be started.
+    func abandon() {
+        collector.finish()
+        thread?.join()
+        output?.remove()
+        session.remove()
     }
 
     func noteExit(_ pid: pid_t, _ exit: ProcessExit) { collector.noteExit(pid: pid, exit) }
 
     /// Ends the collecting, names the addresses and writes the final state.
-    mutating func end(warnings: [String]) -> [Snapshot] {
+    func end(warnings: [String]) -> [Snapshot] {
         collector.finish()
         thread?.join()
         session.remove()
-        var snapshots = result.take()
+        // Taken, not copied: naming changes most of it.
+        var snapshots = shared.snapshots.withLock { value in
+            defer { value = [] }
+            return value
+        }
         for warning in warnings where !snapshots.isEmpty { snapshots[0].process.warnings.append(warning) }
         failure = Recording.finish(&snapshots, output) ?? failure
         return snapshots
@@ -93,19 +114,5 @@ struct Recording: ~Copyable {
     func sayWhatWasWritten() {
         if let failure { return Terminal.error.say("\(failure)") }
         if let output { Terminal.error.say("wrote \(output.path)") }
-    }
-}
-
-/// Hands the result of the collector's thread over.
-private final class CollectedSnapshots: Sendable {
-    private let snapshots = Mutex<[Snapshot]>([])
-
-    func store(_ value: [Snapshot]) { snapshots.withLock { $0 = value } }
-
-    func take() -> [Snapshot] {
-        snapshots.withLock { value in
-            defer { value = [] }
-            return value
-        }
     }
 }

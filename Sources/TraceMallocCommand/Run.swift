@@ -59,17 +59,18 @@ struct Run: ParsableCommand {
         let library = try PreloadLibrary.find()
         let supervisor = Supervisor(waitsForAll: !noFollowChildren)
 
-        var recording = try Recording(
+        let recording = try Recording(
             output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration)
-        let environment = try recording.environment(preloading: library)
         let pid: pid_t
         do {
+            let environment = try recording.environment(preloading: library)
+            try recording.begin()
             pid = try supervisor.start(program, argumentCount: words.count, environment: environment)
         } catch {
             recording.abandon()
             throw error
         }
-        try recording.begin(program: words[0], pid: pid, force: force)
+        recording.nameOutput(after: words[0], pid: pid, force: force)
         var hasWaited = false
         let exit = supervisor.wait(for: pid, ended: recording.noteExit) {
             if !hasWaited, Terminal.error.isTerminal, !quiet {
@@ -83,7 +84,7 @@ struct Run: ParsableCommand {
         throw ExitCode(Run.code(of: exit))
     }
 
-    private func report(_ snapshots: [Snapshot], _ recording: borrowing Recording, _ library: PreloadLibrary, _ words: [String]) throws {
+    private func report(_ snapshots: [Snapshot], _ recording: Recording, _ library: PreloadLibrary, _ words: [String]) throws {
         if snapshots.isEmpty {
             Terminal.error.say(
                 "nothing was recorded: \(words[0]) did not load \(library.path), or ended before it could; see `tracemalloc doctor \(words[0])`")

@@ -1,8 +1,8 @@
 // SnapshotArguments.swift: options that the reading commands share.
-import AllocationProfile
+public import AllocationProfile
 import AllocationReports
 import AllocationStore
-import ArgumentParser
+public import ArgumentParser
 
 extension Metric: ExpressibleByArgument {}
 extension StatisticOrder: ExpressibleByArgument {}

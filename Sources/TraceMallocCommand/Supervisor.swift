@@ -1,5 +1,6 @@
 // Supervisor.swift: starts the program, stands between it and the signals, and waits for it and all it leaves behind.
 import AllocationProfile
+import CLinux
 import Glibc
 
 /// The parent of the traced program and, as subreaper, of the daemons and orphans that it leaves.
@@ -26,7 +27,7 @@ struct Supervisor {
         signal(SIGCHLD, SIG_DFL)
         mask = Unsafe.block(Supervisor.awaited + [SIGTTOU])
         self.waitsForAll = waitsForAll
-        if waitsForAll { prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
+        if waitsForAll { tm_become_subreaper() }
     }
 
     func start(_ program: TracedProgram, argumentCount: Int, environment: [String: String]) throws(CommandError) -> pid_t {

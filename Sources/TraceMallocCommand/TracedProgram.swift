@@ -1,4 +1,5 @@
 // TracedProgram.swift: the program that is to be traced: found as a shell would, and checked before it is started.
+import CLinux
 import Glibc
 
 /// Why a program cannot be profiled. Each case is one sentence.
@@ -160,12 +161,12 @@ struct TracedProgram {
     /// A right that the program gets by being started, and that makes the loader ignore LD_PRELOAD.
     private var foreignRight: String? {
         guard let status = Unsafe.status(of: executable), Unsafe.fileSystem(of: executable)?.ignoresSetUID != true,
-            prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1
+            tm_has_no_new_privileges() != 1
         else { return nil }
         if status.st_mode & S_ISUID != 0, status.st_uid != getuid() { return "the set-uid bit" }
         // Without the group's execute bit, set-gid is the old mark for mandatory locks.
         if status.st_mode & S_ISGID != 0, status.st_mode & S_IXGRP != 0, status.st_gid != getgid() { return "the set-gid bit" }
-        let hasCapabilities = getxattr(executable, "security.capability", nil, 0) > 0
+        let hasCapabilities = tm_attribute_size(executable, "security.capability") > 0
         return hasCapabilities && getuid() != 0 ? "file capabilities" : nil
     }
 

@@ -1,4 +1,5 @@
 // Unsafe.swift: the system calls that need pointers, each behind a call that does not.
+import CLinux
 import Glibc
 
 /// The one place of this module where unsafe Swift stands.
@@ -64,7 +65,7 @@ enum Unsafe {
     static func fileSystem(of path: String) -> (free: UInt64, ignoresSetUID: Bool)? {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { return nil }
-        return (UInt64(status.f_bavail) &* UInt64(status.f_frsize), status.f_flag & UInt(ST_NOSUID.rawValue) != 0)
+        return (UInt64(status.f_bavail) &* UInt64(status.f_frsize), status.f_flag & UInt(ST_NOSUID) != 0)
     }
 
     static func resolved(_ path: String) -> String? {
@@ -119,8 +120,7 @@ extension Unsafe {
         var handle = pthread_t()
         let context = Unmanaged.passRetained(
             Body {
-                // On Linux this is the priority of the calling thread alone.
-                if lowPriority { setpriority(PRIO_PROCESS, 0, 19) }
+                if lowPriority { tm_lower_thread_priority() }
                 body()
             })
         let result = pthread_create(
