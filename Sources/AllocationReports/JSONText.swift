@@ -14,11 +14,19 @@ enum JSONValue {
     static func optional(_ text: String?) -> JSONValue { text.map(JSONValue.string) ?? .null }
     static func optional(_ number: Double?) -> JSONValue { number.map(JSONValue.number) ?? .null }
 
-    /// The text with a newline at its end. Outer containers have a line per element, so that a line is a row of the report.
+    /// The text with a newline at its end. Containers of the outer levels have a line per element when they hold containers
+    /// themselves, so that a line is a row of the report.
     func text(outerLevels: Int) -> String {
         var text = ""
         write(to: &text, outerLevels: outerLevels, indentation: "\n")
         return text + "\n"
+    }
+
+    private var isContainer: Bool {
+        switch self {
+        case .array, .object: true
+        default: false
+        }
     }
 
     private func write(to text: inout String, outerLevels: Int, indentation: String) {
@@ -30,11 +38,13 @@ enum JSONValue {
         case .number(let value): text += value.isFinite ? "\(value)" : "null"
         case .string(let value): JSONValue.write(value, to: &text)
         case .array(let elements):
-            JSONValue.writeList(elements, "[", "]", to: &text, outerLevels, indentation) { element, text, indentation in
+            let hasLines = outerLevels > 0 && elements.contains(where: \.isContainer)
+            JSONValue.writeList(elements, "[", "]", to: &text, hasLines ? indentation : nil) { element, text, indentation in
                 element.write(to: &text, outerLevels: outerLevels - 1, indentation: indentation)
             }
         case .object(let fields):
-            JSONValue.writeList(fields, "{", "}", to: &text, outerLevels, indentation) { field, text, indentation in
+            let hasLines = outerLevels > 0 && fields.contains(where: \.1.isContainer)
+            JSONValue.writeList(fields, "{", "}", to: &text, hasLines ? indentation : nil) { field, text, indentation in
                 JSONValue.write(field.0, to: &text)
                 text += ": "
                 field.1.write(to: &text, outerLevels: outerLevels - 1, indentation: indentation)
@@ -43,19 +53,17 @@ enum JSONValue {
     }
 
     private static func writeList<Element>(
-        _ list: [Element], _ open: String, _ close: String, to text: inout String, _ outerLevels: Int, _ indentation: String,
+        _ list: [Element], _ open: String, _ close: String, to text: inout String, _ indentation: String?,
         writeElement: (Element, inout String, String) -> Void
     ) {
-        let isOuter = outerLevels > 0 && !list.isEmpty
-        let inner = indentation + "  "
+        let inner = indentation.map { $0 + "  " }
         text += open
         for (index, element) in list.enumerated() {
-            if index > 0 { text += isOuter ? "," : ", " }
-            if isOuter { text += inner }
-            writeElement(element, &text, inner)
+            if index > 0 { text += inner == nil ? ", " : "," }
+            text += inner ?? ""
+            writeElement(element, &text, inner ?? "")
         }
-        if isOuter { text += indentation }
-        text += close
+        text += (indentation ?? "") + close
     }
 
     /// Beyond what JSON asks for, everything that a terminal would obey is escaped too.

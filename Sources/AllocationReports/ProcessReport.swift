@@ -31,7 +31,8 @@ package struct ProcessReport {
         let title = "\(PrintableText.command(process.command, limit: style.room(beside: 30))) (pid \(process.pid)\(parent))"
         var text = style.bold(title) + "\n"
         for (name, value) in ProcessFigures.lines(process, style) { text += ProcessFigures.line(name, value, style) }
-        let cut = process.truncatedStacks == 0 ? "" : ", \(PrintableText.number(process.truncatedStacks)) cut at \(process.frameLimit) frames"
+        let cut =
+            process.truncatedStacks == 0 ? "" : ", \(PrintableText.number(process.truncatedStacks)) cut at \(process.frameLimit) frames"
         let early = process.incompleteStacks == 0 ? "" : ", \(PrintableText.number(process.incompleteStacks)) ended early"
         text += ProcessFigures.line("call sites", PrintableText.number(row.callSites), style)
         text += ProcessFigures.line("call stacks", PrintableText.number(row.callStacks) + cut + early, style)
@@ -50,9 +51,9 @@ package struct ProcessReport {
 
     /// One object: the first process's fields, then all processes.
     package func json() -> String {
-        guard let first = rows.first else { return JSONValue.object([("processes", .array([]))]).text(outerLevels: 1) }
+        guard let first = rows.first else { return JSONValue.object([("processes", .array([]))]).text(outerLevels: 2) }
         let processes = rows.map { row in JSONValue.object(fields(of: row, hasParent: true)) }
-        return JSONValue.object(fields(of: first, hasParent: false) + [("processes", .array(processes))]).text(outerLevels: 1)
+        return JSONValue.object(fields(of: first, hasParent: false) + [("processes", .array(processes))]).text(outerLevels: 2)
     }
 
     private func fields(of row: Row, hasParent: Bool) -> [(String, JSONValue)] {

@@ -35,13 +35,15 @@ package struct RunSummary {
         var text = style.bold("Largest at the peak\(snapshots.count > 1 ? " of each process" : ""):") + "\n"
         for statistic in table.statistics {
             let figures =
-                PrintableText.left(padded: TextForm.size(statistic.bytes), to: 10) + PrintableText.left(padded: PrintableText.number(statistic.count), to: 11)
+                PrintableText.left(padded: TextForm.size(statistic.bytes), to: 10)
+                + PrintableText.left(padded: PrintableText.number(statistic.count), to: 11)
                 + (statistic.count == 1 ? " block   " : " blocks  ")
             let function = statistic.site?.line == nil ? nil : statistic.site?.function
             let name = [statistic.key, function].compactMap(\.self).joined(separator: "  ")
             text += figures + PrintableText.name(name, limit: style.room(beside: figures.count)) + "\n"
         }
         let others = table.groupCount - table.statistics.count
-        return others > 0 ? text + style.dim("\(PrintableText.left(padded: PrintableText.number(others), to: 10)) other call sites") + "\n" : text
+        guard others > 0 else { return text }
+        return text + style.dim(PrintableText.left(padded: PrintableText.count(others, "other call site"), to: 26)) + "\n"
     }
 }

@@ -29,11 +29,11 @@ package struct TreeReport {
 
     package var isEmpty: Bool { tree.nodes.count < 2 }
 
-    /// A line for each call: bytes, blocks, share of the total, function. A call that is the only one of its caller stands under
-    /// it without a branch: stacks are deep, and most of their frames have one callee.
+    /// A line for each call: bytes, blocks, share of the total, function. A call that is the only one of its caller stands
+    /// under it without a branch: stacks are deep, and most of their frames have one callee.
     package func text(_ style: TextStyle = .plain) -> String {
         var text = style.dim(row("size", "count", "share") + "call") + "\n"
-        // Calls that are still to be printed, last one first: recursion over stacks of thousands of frames would need as many of ours.
+        // Calls still to be printed, last one first: recursion would need as many frames as the deepest stack has.
         var pending: [Line] = lines(under: 0, indentation: "")
         while let line = pending.popLast() {
             let columns = row(
@@ -84,9 +84,12 @@ package struct TreeReport {
     }
 
     private func row(_ size: String, _ count: String, _ share: String) -> String {
-        PrintableText.left(padded: size, to: 10) + PrintableText.left(padded: count, to: 13) + PrintableText.left(padded: share, to: 9) + "  "
+        PrintableText.left(padded: size, to: 10) + PrintableText.left(padded: count, to: 13)
+            + PrintableText.left(padded: share, to: 9) + "  "
     }
 
     /// The inner end of an indentation that would leave no room for names.
-    private static func cut(_ prefix: String, to limit: Int) -> String { prefix.count <= limit ? prefix : "…" + prefix.suffix(limit - 1) }
+    private static func cut(_ prefix: String, to limit: Int) -> String {
+        prefix.count <= limit ? prefix : "…" + prefix.suffix(limit - 1)
+    }
 }

@@ -14,6 +14,7 @@ enum CommandError: Error, CustomStringConvertible {
     case cannotPrint(SystemError)
 
     case refused(ProgramRefusal)
+    /// `tried`: directories, or the path that the user set.
     case noLibrary(tried: [String])
     case unusableLibraryPath(String)
     case noRecording(RecordingError)
@@ -43,7 +44,7 @@ enum CommandError: Error, CustomStringConvertible {
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
         case .refused(let refusal): "\(refusal)"
         case .noLibrary(let tried):
-            "libtracemalloc.so is not there (looked for \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"
+            "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"
         case .unusableLibraryPath(let path):
             "the library \(path) cannot be preloaded: the loader splits names at spaces and colons; set TRACEMALLOC_LIBRARY to another path"
         case .noRecording(let error): "\(error)"

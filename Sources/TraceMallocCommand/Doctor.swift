@@ -75,7 +75,7 @@ private struct Examination {
         if file.hasDebugInfo { return note("debug info", .good, "in the executable") }
         let places = DebugFile.places(of: program)
         if let found = places.first(where: { Unsafe.status(of: $0) != nil }) { return note("debug info", .good, found) }
-        let missing = places.isEmpty ? "no build-id and no link to a debug file" : "wanted: \(places.joined(separator: " or "))"
+        let missing = places.first.map { "wanted: \($0)" } ?? "it has neither build-id nor link to a debug file"
         note("debug info", .poor, "none, so functions have no lines; \(missing) (install its debug package, or compile with -g)")
     }
 

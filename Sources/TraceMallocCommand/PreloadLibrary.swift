@@ -16,11 +16,11 @@ struct PreloadLibrary {
         let executable = Unsafe.linkTarget(of: "/proc/self/exe") ?? ""
         let directory = executable.lastIndex(of: "/").map { String(executable[..<$0]) } ?? "."
         let parent = directory.lastIndex(of: "/").map { String(directory[..<$0]) } ?? ".."
-        let candidates = [directory, parent + "/lib", parent + "/lib/tracemalloc"].flatMap { place in names.map { "\(place)/\($0)" } }
-        for candidate in candidates {
+        let directories = [directory, parent + "/lib", parent + "/lib/tracemalloc"]
+        for candidate in directories.flatMap({ directory in names.map { "\(directory)/\($0)" } }) {
             if let path = usable(candidate) { return PreloadLibrary(path: path) }
         }
-        throw .noLibrary(tried: candidates)
+        throw .noLibrary(tried: directories)
     }
 
     private static func usable(_ path: String) -> String? {

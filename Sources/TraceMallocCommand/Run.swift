@@ -11,7 +11,10 @@ import Synchronization
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program and record its allocations.",
-        usage: "tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--quiet] -- COMMAND [ARG ...]",
+        usage: """
+            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--quiet] \
+            -- COMMAND [ARG ...]
+            """,
         discussion: """
             The program keeps its standard streams, signals, directory and exit code. A summary goes to standard error when it \
             and the processes that it started have ended; after it has ended, Ctrl-C ends the waiting for the others.
@@ -47,6 +50,10 @@ struct Run: ParsableCommand {
     func validate() throws {
         if top < 0 { throw ValidationError("--top cannot be negative.") }
         if words.isEmpty { throw ValidationError("There is no COMMAND to run.") }
+        // Everything from the first word that is no option of ours is the program's; what looks like one needs the separator.
+        guard let first = command.first, first.hasPrefix("-"), first != "--" else { return }
+        if first == "--help" || first == "-h" { throw CleanExit.helpRequest(self) }
+        throw ValidationError("Unknown option '\(first)'. (A program of that name: put -- before it.)")
     }
 
     /// The program's own words: the separator is ours.
@@ -87,7 +94,8 @@ struct Run: ParsableCommand {
     private func report(_ snapshots: [Snapshot], _ recording: Recording, _ library: PreloadLibrary, _ words: [String]) throws {
         if snapshots.isEmpty {
             Terminal.error.say(
-                "nothing was recorded: \(words[0]) did not load \(library.path), or ended before it could; see `tracemalloc doctor \(words[0])`")
+                "nothing was recorded: \(words[0]) did not load \(library.path), or ended before it could; "
+                    + "see `tracemalloc doctor \(words[0])`")
         } else if !quiet {
             do { try Terminal.error.write(try RunSummary(snapshots, limit: top).text(Terminal.error.style)) } catch {
                 Terminal.error.say("no summary: \(error)")

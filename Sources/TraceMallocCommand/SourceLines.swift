@@ -13,7 +13,8 @@ final class SourceLines {
     private func read(_ path: String) -> [Substring] {
         var lines: [Substring] = []
         if path.hasPrefix("/"), let file = try? FileBytes(path), file.size <= SourceLines.largest {
-            lines = String(decoding: file.prefix(SourceLines.largest), as: UTF8.self).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+            lines = String(decoding: file.prefix(SourceLines.largest), as: UTF8.self)
+                .split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
         }
         files[path] = lines
         return lines
