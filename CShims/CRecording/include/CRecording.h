@@ -268,4 +268,8 @@ static inline uint64_t tm_clock_after(void) {
 }
 #endif
 
+#ifdef __swift__
+#include "collector_calls.h"
+#endif
+
 #endif

@@ -1,1 +1,0 @@
-// AllocationRecording.swift: placeholder for the first build.

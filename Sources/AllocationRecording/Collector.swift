@@ -1,0 +1,97 @@
+// Collector.swift: serves the recordings of a session and turns them into snapshots.
+package import AllocationProfile
+import CRecording
+import Glibc
+import Synchronization
+
+package struct CollectorOptions: Sendable {
+    /// Innermost frames to keep of each stack.
+    package var frameLimit: Int
+    /// Begins a new generation in every process at this interval.
+    package var markEvery: Duration?
+    package var checkpointEvery: Duration
+    /// For tests: figures that contradict each other become warnings.
+    package var checksInvariants: Bool
+
+    package init(
+        frameLimit: Int = 256, markEvery: Duration? = nil, checkpointEvery: Duration = .seconds(5), checksInvariants: Bool = false
+    ) {
+        self.frameLimit = frameLimit
+        self.markEvery = markEvery
+        self.checkpointEvery = checkpointEvery
+        self.checksInvariants = checksInvariants
+    }
+}
+
+/// Watches a session directory and serves every recording that appears in it.
+///
+/// One thread calls `run` and does all the work; the other methods may be called from any thread, and wake it.
+package final class Collector: Sendable {
+    let session: Session
+    let options: CollectorOptions
+    let bell: Unsafe.Bell
+    /// inotify descriptor: files renamed into the session directory.
+    let arrivals: Int32
+    private let inbox = Mutex(Inbox())
+
+    /// What other threads had to say since the serving thread last asked.
+    struct Inbox {
+        var isFinished = false
+        var exits: [(pid: Int32, exit: ProcessExit)] = []
+        var marks: [(pid: Int32?, name: String)] = []
+    }
+
+    package init(session: Session, options: CollectorOptions) throws(RecordingError) {
+        self.session = session
+        self.options = options
+        let arrivals = inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))
+        guard arrivals >= 0 else { throw .cannotWatch(path: session.directory, errno: errno) }
+        self.arrivals = arrivals
+        guard inotify_add_watch(arrivals, session.directory, UInt32(IN_MOVED_TO)) >= 0 else {
+            let code = errno
+            close(arrivals)
+            throw .cannotWatch(path: session.directory, errno: code)
+        }
+        guard let bell = Unsafe.Bell(), bell.watch(arrivals) else {
+            close(arrivals)
+            throw .outOfMemory(needed: "the collector's threads and descriptors")
+        }
+        self.bell = bell
+    }
+
+    deinit { close(arrivals) }
+
+    /// Serves until `finish` was called or, with `untilIdle`, until every process seen has ended and none came for 0.2 s;
+    /// then takes what is left and returns the snapshots: the first process's first, then by start.
+    /// - Parameter checkpoint: called now and then on this thread with the snapshots so far. Producers wait meanwhile when
+    ///   their rings are full.
+    package func run(untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)? = nil) -> [Snapshot] {
+        Service(collector: self, untilIdle: untilIdle, checkpoint: checkpoint).run()
+    }
+
+    /// No further process is expected: `run` takes what is there and returns.
+    package func finish() {
+        inbox.withLock { $0.isFinished = true }
+        bell.ring()
+    }
+
+    /// What waitpid said about a process: its recording ends.
+    package func noteExit(pid: Int32, _ exit: ProcessExit) {
+        inbox.withLock { $0.exits.append((pid, exit)) }
+        bell.ring()
+    }
+
+    /// Begins a new generation in a process, or in all.
+    package func mark(pid: Int32?, name: String) {
+        inbox.withLock { $0.marks.append((pid, name)) }
+        bell.ring()
+    }
+
+    func takeInbox() -> Inbox {
+        inbox.withLock { inbox in
+            let taken = inbox
+            inbox = Inbox(isFinished: inbox.isFinished)
+            return taken
+        }
+    }
+}

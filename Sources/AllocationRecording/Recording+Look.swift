@@ -1,0 +1,71 @@
+// Recording+Look.swift: what is looked up now and then: the clock's rate, resident memory, a point of the time line.
+import AllocationProfile
+import CRecording
+
+extension Recording {
+    private static let largestStacks = 5
+
+    func look(at time: UInt64) {
+        lastLook = time
+        if scale.measuresTime {
+            scale.calibrate(clock: region.now(), monotonic: SystemCalls.monotonic())
+            if scale.ticksPerSecond > 0 { merge.ledger.setRate(ticksPerSecond: scale.ticksPerSecond) }
+        }
+        if let peak = files.peakResidentBytes() { peakRSS = max(peakRSS, peak) }
+    }
+
+    /// Adds the points that are due before an event at `clock`; nothing happened since the last event that was taken.
+    func addPoints(before clock: UInt64, time: UInt64) {
+        for _ in 0..<2 where timeline.next < clock {
+            addPoint(at: timeline.next, time: time)
+            timeline.skip(to: clock)
+        }
+    }
+
+    private func addPoint(at clock: UInt64, time: UInt64) {
+        let totals = merge.ledger.totals
+        let resident = files.residentBytes() ?? 0
+        peakRSS = max(peakRSS, resident)
+        var largest: [(row: Int, bytes: Int)] = []
+        // A look at all stacks; the more there are, the rarer: about one percent of our time.
+        if time >= nextLargest {
+            largest = merge.ledger.rows.largest(Self.largestStacks)
+            nextLargest = time &+ max(5_000_000, UInt64(merge.ledger.rows.count) &* 100)
+        }
+        timeline.add(
+            Timeline.Point(
+                clock: clock, seconds: scale.seconds(monotonic: time),
+                live: Tally(bytes: totals.currentBytes, count: merge.ledger.live.count), residentBytes: resident, largest: largest))
+    }
+
+    /// Seconds since the start of the recording.
+    func seconds(clock: UInt64, otherwise seconds: Double) -> Double {
+        scale.ticksPerSecond > 0 ? scale.seconds(clock) : seconds
+    }
+
+    /// What must hold, whatever the events were; a sentence for each that does not.
+    func brokenInvariants() -> [String] {
+        let ledger = merge.ledger
+        let totals = ledger.totals
+        var broken: [String] = []
+        var sum = StackCost(stack: 0)
+        for row in 1..<ledger.rows.count {
+            let values = ledger.rows.rows[row]
+            let detail = ledger.rows.details[row]
+            sum.current += Tally(bytes: values.currentBytes, count: values.currentCount)
+            sum.total += Tally(bytes: values.totalBytes, count: values.totalCount)
+            sum.peak += values.peak(totals.peakNumber)
+            sum.temporary += Tally(bytes: detail.temporaryBytes, count: detail.temporaryCount)
+        }
+        func check(_ name: String, _ left: Tally, _ right: Tally) {
+            if left != right { broken.append("\(name): \(left) by stack, \(right) in all") }
+        }
+        check("current", sum.current, Tally(bytes: totals.currentBytes, count: ledger.live.count))
+        check("total", sum.total, Tally(bytes: totals.bytesAllocated, count: totals.allocations))
+        check("peak", sum.peak, Tally(bytes: totals.peakBytes, count: totals.peakCount))
+        check("temporary", sum.temporary, Tally(bytes: totals.temporaryBytes, count: totals.temporaryCount))
+        let alive = totals.allocations - totals.frees - totals.forgotten - ledger.knownReleases
+        if alive != ledger.live.count { broken.append("\(ledger.live.count) live blocks, \(alive) allocations without a free") }
+        return broken
+    }
+}

@@ -1,0 +1,202 @@
+// Recording+Snapshot.swift: the state of a recording, frozen into a value.
+import AllocationProfile
+import CRecording
+
+extension Recording {
+    /// Costs about a second for five million stacks; the producers' rings fill meanwhile.
+    func snapshot(frameLimit: Int, at time: UInt64) -> Snapshot {
+        if endMonotonic == nil { look(at: time) }
+        var snapshot = Snapshot(process: summary(frameLimit: frameLimit, at: time))
+        let moduleOfImage = readModules(into: &snapshot.modules)
+        var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
+        let rows = merge.ledger.rows
+        var stackOfRow = [Int32](repeating: 0, count: rows.count)
+        for row in 1..<rows.count { stackOfRow[row] = tree.add(rows.rows[row].node) }
+        if tree.isDamaged {
+            warn("some stacks of process \(pid) are damaged and end early; the program may have overwritten the recording")
+            snapshot.process.warnings = warnings
+        }
+        snapshot.nodes = tree.nodes
+        snapshot.locations = tree.locations
+        addCosts(to: &snapshot, tree, stackOfRow)
+        addTimes(to: &snapshot, stackOfRow, at: time)
+        addGenerations(to: &snapshot, stackOfRow)
+        return snapshot
+    }
+
+    // MARK: The process
+
+    private func summary(frameLimit: Int, at time: UInt64) -> ProcessSummary {
+        let header = region.header.pointee
+        let totals = merge.ledger.totals
+        var process = ProcessSummary()
+        process.pid = pid
+        process.parent = parentPid > 0 ? parentPid : nil
+        process.exit = exit
+        process.executable = String(decoding: region.text(header.executable_text), as: UTF8.self)
+        process.command = arguments(region.text(header.command_text))
+        process.started = Double(startRealtime) / 1e9
+        process.duration = scale.seconds(monotonic: endMonotonic ?? time)
+        process.threads = threadCount
+        process.allocations = totals.allocations
+        process.frees = totals.frees
+        process.bytesAllocated = totals.bytesAllocated
+        process.bytesFreed = totals.bytesFreed
+        process.current = Tally(bytes: totals.currentBytes, count: merge.ledger.live.count)
+        process.peak = Tally(bytes: totals.peakBytes, count: totals.peakCount)
+        process.peakTime = scale.seconds(totals.peakClock)
+        process.temporaryAllocations = totals.temporaryCount
+        process.temporaryBytes = totals.temporaryBytes
+        process.unknownFrees = totals.unknownFrees
+        process.reentrantEvents = Int(clamping: header.reentrant_events)
+        process.lostEvents = Int(clamping: header.lost_events)
+        process.lostStacks = Int(clamping: header.lost_stacks)
+        process.walks = Int(clamping: header.walks)
+        process.walkDifferences = Int(clamping: header.walk_differences)
+        process.walkFallbacks = Int(clamping: header.walk_fallbacks)
+        process.peakRSS = peakRSS
+        process.collectorEvents = totals.events
+        process.collectorMemory = peakMemory
+        process.frameLimit = frameLimit
+        if header.forwarded_bypass != 0 {
+            warn("an allocator inside the executable of process \(pid) bypasses malloc: what it hands out is not seen")
+        }
+        if header.libunwind_missing != 0 {
+            warn("libunwind.so.8 was not found: some stacks of process \(pid) end early; install the package libunwind8")
+        }
+        if header.state == TM_STATE_ABANDONED.rawValue {
+            warn("process \(pid) went on without being traced, because its collector had ended")
+        }
+        process.warnings = warnings
+        return process
+    }
+
+    private func arguments(_ text: [UInt8]) -> [String] {
+        var parts = text.split(separator: 0, omittingEmptySubsequences: false)
+        if parts.last?.isEmpty == true { parts.removeLast() }
+        return parts.map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    private func readModules(into modules: inout [Module]) -> [Int32] {
+        (0..<region.imagesUsed).map { index in
+            let image = region.image(index)
+            guard image.state != 0 else { return -1 }
+            let length = min(Int(image.build_id_length), Int(TM_BUILD_ID_MAX))
+            let buildID = withUnsafeBytes(of: image.build_id) { [UInt8]($0.prefix(length)) }
+            modules.append(
+                Module(
+                    path: String(decoding: region.text(image.path), as: UTF8.self), buildID: buildID, start: image.start, end: image.end,
+                    bias: image.bias))
+            return Int32(modules.count - 1)
+        }
+    }
+
+    // MARK: Costs
+
+    private func addCosts(to snapshot: inout Snapshot, _ tree: StackTree, _ stackOfRow: [Int32]) {
+        let rows = merge.ledger.rows
+        // Rows by stack: after trimming, several may have become one.
+        var first = [Int32](repeating: 0, count: snapshot.nodes.count)
+        var following = [Int32](repeating: 0, count: rows.count)
+        var stacks = 0
+        for row in 1..<rows.count {
+            let stack = Int(stackOfRow[row])
+            if first[stack] == 0 { stacks += 1 }
+            following[row] = first[stack]
+            first[stack] = Int32(row)
+        }
+        let peakNumber = merge.ledger.totals.peakNumber
+        var histograms = HistogramStore(rows: rows, hasLifetimes: scale.ticksPerSecond > 0)
+        snapshot.costs.reserveCapacity(stacks)
+        for stack in 0..<first.count where first[stack] != 0 {
+            var cost = StackCost(stack: Int32(stack))
+            var row = Int(first[stack])
+            let node = rows.rows[row].node
+            if tree.isCut(node, new: Int32(stack)) { snapshot.process.truncatedStacks += 1 }
+            if tree.endedEarly(node) { snapshot.process.incompleteStacks += 1 }
+            (cost.sizes, cost.lifetimes) = histograms.counts(rowsFrom: row, following)
+            while row != 0 {
+                let values = rows.rows[row]
+                let detail = rows.details[row]
+                cost.current += Tally(bytes: values.currentBytes, count: values.currentCount)
+                cost.peak += values.peak(peakNumber)
+                cost.total += Tally(bytes: values.totalBytes, count: values.totalCount)
+                cost.temporary += Tally(bytes: detail.temporaryBytes, count: detail.temporaryCount)
+                cost.growth += Tally(bytes: detail.growthBytes, count: detail.growthCount)
+                row = Int(following[row])
+            }
+            snapshot.costs.append(cost)
+        }
+    }
+
+    // MARK: Time
+
+    private func addTimes(to snapshot: inout Snapshot, _ stackOfRow: [Int32], at time: UInt64) {
+        snapshot.timeline = timeline.points.map { point in
+            var largest: [(stack: Int32, bytes: Int)] = []
+            for (row, bytes) in point.largest where row < stackOfRow.count {
+                if let same = largest.firstIndex(where: { $0.stack == stackOfRow[row] }) {
+                    largest[same].bytes += bytes
+                } else {
+                    largest.append((stackOfRow[row], bytes))
+                }
+            }
+            largest.sort { ($1.bytes, $0.stack) < ($0.bytes, $1.stack) }
+            let seconds = seconds(clock: point.clock, otherwise: point.seconds)
+            return TimelinePoint(time: seconds, live: point.live, residentBytes: point.residentBytes, largest: largest)
+        }
+        // The line ends where the recording does.
+        let last = max(scale.seconds(monotonic: endMonotonic ?? time), snapshot.timeline.last?.time ?? 0)
+        let resident = endMonotonic == nil ? files.residentBytes() ?? 0 : snapshot.timeline.last?.residentBytes ?? 0
+        snapshot.timeline.append(TimelinePoint(time: last, live: snapshot.process.current, residentBytes: resident))
+        snapshot.generations = marks.map { Generation(name: $0.name, start: seconds(clock: $0.clock, otherwise: $0.seconds)) }
+    }
+
+    private func addGenerations(to snapshot: inout Snapshot, _ stackOfRow: [Int32]) {
+        guard marks.count > 1 else {
+            snapshot.liveByGeneration = snapshot.costs.compactMap {
+                $0.current == .zero ? nil : GenerationCost(stack: $0.stack, generation: 0, live: $0.current)
+            }
+            return
+        }
+        var sums: [UInt64: Tally] = [:]
+        merge.ledger.live.forEach { block in
+            let stack = block.row < stackOfRow.count ? stackOfRow[block.row] : 0
+            sums[UInt64(UInt32(bitPattern: stack)) << 16 | UInt64(block.generation), default: .zero] += Tally(bytes: block.size, count: 1)
+        }
+        snapshot.liveByGeneration = sums.keys.sorted().map { key in
+            GenerationCost(stack: Int32(truncatingIfNeeded: key >> 16), generation: Int32(key & 0xffff), live: sums[key] ?? .zero)
+        }
+    }
+}
+
+/// Makes the histograms of stacks. Most stacks allocated once or twice, and so share few different histograms.
+private struct HistogramStore {
+    let rows: Unsafe.StackRows
+    let hasLifetimes: Bool
+    private var sizes: [UInt64: [UInt64]] = [:]
+    private var lifetimes: [UInt64: [UInt64]] = [:]
+
+    init(rows: Unsafe.StackRows, hasLifetimes: Bool) {
+        self.rows = rows
+        self.hasLifetimes = hasLifetimes
+    }
+
+    mutating func counts(rowsFrom first: Int, _ following: [Int32]) -> (sizes: [UInt64], lifetimes: [UInt64]) {
+        let keys: (sizes: UInt64?, lifetimes: UInt64?) = following[first] == 0 ? rows.histogramKeys(first) : (nil, nil)
+        if let sizeKey = keys.sizes, let lifetimeKey = keys.lifetimes, let size = sizes[sizeKey], let lifetime = lifetimes[lifetimeKey] {
+            return (size, lifetime)
+        }
+        var counts = [UInt64](repeating: 0, count: Unsafe.StackRows.buckets)
+        var row = first
+        while row != 0 {
+            rows.addHistogram(row, to: &counts)
+            row = Int(following[row])
+        }
+        let size = [UInt64](counts.prefix(StackCost.sizeBuckets))
+        let lifetime = hasLifetimes ? [UInt64](counts.dropFirst(StackCost.sizeBuckets)) : []
+        if let key = keys.sizes { sizes[key] = size }
+        if let key = keys.lifetimes { lifetimes[key] = lifetime }
+        return (size, lifetime)
+    }
+}

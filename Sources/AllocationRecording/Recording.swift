@@ -1,0 +1,294 @@
+// Recording.swift: one traced process image, from the first look at its recording to its last event.
+import AllocationProfile
+import CRecording
+import Glibc
+
+/// Serves one recording. Belongs to the thread that serves; knows nothing of files and directories.
+final class Recording {
+    let region: Unsafe.Region
+    let pid: Int32
+    let parentPid: Int32
+    let processStart: UInt64
+    /// Nanoseconds of CLOCK_REALTIME and CLOCK_MONOTONIC.
+    let startRealtime: UInt64
+    let startMonotonic: UInt64
+
+    var merge: Unsafe.Merge
+    var scale: ClockScale
+    var timeline: Timeline
+    /// Marks: clock, and seconds where the clock cannot tell.
+    private(set) var marks: [(name: String, clock: UInt64, seconds: Double)] = []
+    private(set) var warnings: [String] = []
+    private(set) var threads = 0
+    var peakRSS = 0
+    private(set) var peakMemory = 0
+    /// CLOCK_MONOTONIC when the process was found dead.
+    private(set) var endMonotonic: UInt64?
+    var exit = ProcessExit.unknown
+    /// No further events will be read, from a process that lives or not.
+    private(set) var isOver = false
+
+    /// A producer was seen asleep in the last round.
+    private(set) var someoneWaits = false
+
+    private let usesSharedClock: Bool
+    private let fencesItself: Bool
+    let files: ProcessFiles
+    private var lastRound: UInt64 = 0
+    private var lastSweep: UInt64 = 0
+    private var lastRingsUsed = 0
+    var lastLook: UInt64 = 0
+    var nextLargest: UInt64 = 0
+    /// Tail of each ring when its last owner ended.
+    private var countedTails: [UInt64] = []
+
+    private static let rewake: UInt64 = 5_000_000
+    private static let sweepEvery: UInt64 = 100_000_000
+    private var lastWake: UInt64 = 0
+
+    init(region: Unsafe.Region, name: String) throws(RecordingError) {
+        guard let merge = Unsafe.Merge(region: region, seed: .random(in: 1 ... .max)) else {
+            region.unmap()
+            throw .outOfMemory(needed: "the tables of \(name)")
+        }
+        let header = region.header.pointee
+        self.region = region
+        self.merge = merge
+        pid = Int32(truncatingIfNeeded: header.pid)
+        parentPid = Int32(truncatingIfNeeded: header.parent_pid)
+        processStart = header.process_start
+        startRealtime = header.start_realtime
+        startMonotonic = header.start_monotonic
+        usesSharedClock = header.clock == UInt32(TM_CLOCK_SHARED.rawValue)
+        fencesItself = header.fence == TM_FENCE_PRODUCER
+        scale = ClockScale(startClock: header.start_clock, startMonotonic: header.start_monotonic, measuresTime: !usesSharedClock)
+        timeline = Timeline(start: header.start_clock, interval: 1)
+        files = ProcessFiles(pid: pid)
+        marks = [("", header.start_clock, 0)]
+        look(at: SystemCalls.monotonic())
+        // A point a millisecond at first; a counter has no milliseconds, a point every 1,000 events then.
+        timeline.setInterval(scale.ticksPerSecond > 0 ? UInt64(scale.ticksPerSecond / 1000) : 1000)
+    }
+
+    // MARK: A round
+
+    /// Takes everything that is certainly in order by now. Returns how full the fullest ring was, 0...1; 0 when nothing could
+    /// be taken.
+    func round() -> Double {
+        if isOver { return 0 }
+        let time = SystemCalls.monotonic()
+        let clock = region.now()
+        // Makes each running thread of the program show its claim, or take its time after `clock`.
+        if !fencesItself { _ = tm_membarrier_global() }
+        let rings = readRings(clock: clock, isFinal: false)
+        guard !isOver else { return 0 }
+        let horizon = min(clock &- 1, rings.horizon)
+        let before = merge.ledger.totals.events
+        drain(horizon: horizon, time: time)
+        lastRound = clock
+        if isOver { return 0 }
+        serveRings(time: time)
+        reserveAhead()
+        if time &- lastLook >= Self.sweepEvery {
+            look(at: time)
+            addPoints(before: horizon, time: time)
+        }
+        return merge.ledger.totals.events == before ? 0 : rings.fill
+    }
+
+    /// The process has ended: takes what is left. An event that was never published does not exist.
+    func end(at time: UInt64) {
+        if endMonotonic == nil { endMonotonic = time }
+        guard !isOver else { return }
+        _ = readRings(clock: .max, isFinal: true)
+        if !isOver { drain(horizon: .max, time: time) }
+        for ring in 0..<merge.cursorCount { merge.ledger.dropReleases(ring: ring) }
+        for ring in 0..<merge.cursorCount { countThread(ring) }
+        isOver = true
+    }
+
+    /// Threads that allocated, those that are alive included.
+    var threadCount: Int { threads + (0..<countedTails.count).count { merge.cursors[$0].tail != countedTails[$0] } }
+
+    private func countThread(_ index: Int) {
+        if merge.cursors[index].tail != countedTails[index] { threads += 1 }
+        countedTails[index] = merge.cursors[index].tail
+    }
+
+    /// Producers are not served any more: nobody may wait for us.
+    func leave(_ promise: Unsafe.Promise) {
+        promise.takeBack(region)
+        for ring in 0..<region.ringsUsed { Unsafe.wake(&region.ring(ring).pointee.wake) }
+        Unsafe.wake(&region.header.pointee.images.wake)
+        Unsafe.wake(&region.header.pointee.text.wake)
+        Unsafe.wake(&region.header.pointee.nodes.wake)
+        Unsafe.wake(&region.header.pointee.rings.wake)
+    }
+
+    func free() {
+        merge.free()
+        region.unmap()
+        files.close()
+    }
+
+    /// The word that producers ring at.
+    var doorbell: UnsafeMutablePointer<UInt32> {
+        (region.base + MemoryLayout<tm_header>.offset(of: \.doorbell)!).assumingMemoryBound(to: UInt32.self)
+    }
+
+    func setSleeping(_ sleeps: Bool) { tm_store32(&region.header.pointee.collector_sleeping, sleeps ? 1 : 0) }
+
+    func warn(_ sentence: String) {
+        if !warnings.contains(sentence) { warnings.append(sentence) }
+    }
+
+    /// What cannot be true was read: what was counted so far stays.
+    func giveUp(_ reason: String) {
+        isOver = true
+        warn("the recording of process \(pid) is damaged (\(reason)): figures end there; the program may have overwritten its memory")
+    }
+
+    // MARK: Rings
+
+    /// Looks which events are published; the horizon is the time before which none is missing.
+    private func readRings(clock: UInt64, isFinal: Bool) -> (fill: Double, horizon: UInt64) {
+        var fill = 0.0
+        var horizon = UInt64.max
+        for index in 0..<region.ringsUsed {
+            if index >= merge.cursorCount {
+                guard merge.addCursor(ring: region.ring(index), events: region.events(ofRing: index)) else {
+                    giveUp("no memory for its rings")
+                    break
+                }
+                // Rings that did not exist in the last round hold nothing older than that.
+                merge.cursors.base[index].floor = lastRound
+                countedTails.append(merge.cursors[index].tail)
+            }
+            let cursor = merge.cursors.base + index
+            let ring = cursor.pointee.ring
+            let claim = tm_load64(&ring.pointee.claim)
+            let head = tm_load64(&ring.pointee.head)
+            let count = head &- cursor.pointee.tail
+            if count != 0 {
+                let capacity = UInt64(tm_load32(&ring.pointee.capacity))
+                guard capacity.nonzeroBitCount == 1, capacity <= UInt64(region.ringCapacityMax), count <= capacity else {
+                    giveUp("ring \(index) has impossible positions")
+                    break
+                }
+                cursor.pointee.mask = capacity - 1
+                fill = max(fill, Double(count) / Double(capacity))
+            }
+            cursor.pointee.head = head
+            if claim == head &+ 1 && !isFinal {
+                // An event is being written. It is not older than the one before it, nor than the last round that did not see it.
+                let floor = claim == cursor.pointee.claim ? cursor.pointee.floor : max(lastRound, cursor.pointee.floor)
+                cursor.pointee.floor = max(floor, merge.lastTime(index))
+                horizon = min(horizon, cursor.pointee.floor)
+            } else {
+                cursor.pointee.floor = clock
+            }
+            cursor.pointee.claim = claim
+        }
+        return (fill, horizon)
+    }
+
+    private func drain(horizon: UInt64, time: UInt64) {
+        while true {
+            switch merge.run(horizon: horizon, pause: timeline.next) {
+            case .horizon:
+                peakMemory = max(peakMemory, merge.ledger.byteCount)
+                return
+            case .pause(let clock): addPoints(before: clock, time: time)
+            case .control(let kind, let argument, let clock): control(kind: kind, argument: argument, clock: clock, time: time)
+            case .corrupt(let ring):
+                giveUp("ring \(ring) holds an impossible event")
+                return
+            }
+            if isOver { return }
+        }
+    }
+
+    private func control(kind: UInt64, argument: UInt64, clock: UInt64, time: UInt64) {
+        var isSound = true
+        switch UInt32(truncatingIfNeeded: kind) {
+        case TM_CONTROL_MARK.rawValue:
+            let name = String(decoding: region.text(UInt32(truncatingIfNeeded: argument)).prefix(1000), as: UTF8.self)
+            addMark(name: name, clock: clock, time: time)
+        case TM_CONTROL_RESET_PEAK.rawValue: merge.ledger.resetPeak(clock: clock)
+        case TM_CONTROL_CLEAR.rawValue:
+            timeline.removeAll()
+            isSound = merge.ledger.clear()
+        case TM_CONTROL_FORGET.rawValue: isSound = merge.ledger.forget()
+        default: giveUp("it holds an unknown control event")
+        }
+        if !isSound { giveUp("no memory for its tables") }
+    }
+
+    /// Begins a generation now.
+    func mark(name: String) {
+        if !isOver { addMark(name: name, clock: region.now(), time: SystemCalls.monotonic()) }
+    }
+
+    private func addMark(name: String, clock: UInt64, time: UInt64) {
+        guard marks.count < 1 << 16 else {
+            warn("more than 65535 marks were set in process \(pid): blocks after the last one belong to its generation")
+            return
+        }
+        merge.ledger.generation = UInt64(marks.count)
+        marks.append((name, clock, scale.seconds(monotonic: time)))
+    }
+
+    /// Gives producers their room, more of it where it was too little, and takes back the rings of threads that ended.
+    private func serveRings(time: UInt64) {
+        let used = merge.cursorCount
+        let ringsWanted = tm_load32(&region.header.pointee.rings.waiting) != 0
+        let isUrgent = used != lastRingsUsed || ringsWanted
+        let sweeps = isUrgent || time &- lastSweep >= Self.sweepEvery
+        if sweeps {
+            lastRingsUsed = used
+            lastSweep = time
+        }
+        let again = time &- lastWake >= Self.rewake
+        someoneWaits = false
+        for index in 0..<used {
+            let cursor = merge.cursors.base + index
+            let ring = cursor.pointee.ring
+            tm_fence()
+            if tm_load32(&ring.pointee.waiting) != 0 {
+                someoneWaits = true
+                let grew = growRing(index)
+                if grew || cursor.pointee.wokenTail != cursor.pointee.tail || again {
+                    cursor.pointee.wokenTail = cursor.pointee.tail
+                    lastWake = time
+                    Unsafe.wake(&ring.pointee.wake)
+                }
+            }
+            if index != 0 && (sweeps || tm_load32(&ring.pointee.state) == TM_RING_DEAD.rawValue) { sweep(index, isUrgent: isUrgent) }
+        }
+    }
+
+    /// Frees the ring of a thread that ended, once it is empty.
+    private func sweep(_ index: Int, isUrgent: Bool) {
+        let cursor = merge.cursors.base + index
+        let ring = cursor.pointee.ring
+        if tm_load32(&ring.pointee.state) == TM_RING_LIVE.rawValue {
+            let tid = tm_load32(&ring.pointee.tid)
+            let isStill = cursor.pointee.sweptHead == cursor.pointee.head
+            cursor.pointee.sweptHead = cursor.pointee.head
+            // A thread that takes a ring writes its id after the state: 0 means that it is about to.
+            guard isStill || isUrgent, tid != 0, tm_thread_is_gone(UInt32(pid), tid) else { return }
+            guard tm_swap32(&ring.pointee.state, TM_RING_LIVE.rawValue, TM_RING_DEAD.rawValue) else { return }
+        }
+        // The thread's last events may have come after this round looked: the next round takes them first.
+        guard tm_load32(&ring.pointee.state) == TM_RING_DEAD.rawValue, tm_load64(&ring.pointee.head) == cursor.pointee.tail else { return }
+        countThread(index)
+        merge.ledger.dropReleases(ring: index)
+        cursor.pointee.last = Unsafe.LastBlock()
+        cursor.pointee.claim = 0
+        tm_store64(&ring.pointee.claim, cursor.pointee.tail)
+        tm_store32(&ring.pointee.tid, 0)
+        tm_store32(&ring.pointee.state, TM_RING_FREE.rawValue)
+        // Someone may wait for a free ring.
+        if tm_load32(&region.header.pointee.rings.waiting) != 0 { Unsafe.wake(&region.header.pointee.rings.wake) }
+    }
+}

@@ -1,0 +1,34 @@
+// RecordingError.swift: what can go wrong between the traced programs and the collector, in sentences for people.
+
+/// Each description says what failed, where, and the way out.
+package enum RecordingError: Error, CustomStringConvertible, Hashable {
+    /// Neither the user's runtime directory nor /dev/shm can hold a recording.
+    case noMemoryFileSystem(tried: [String])
+    case cannotCreate(path: String, errno: Int32)
+    case cannotOpen(path: String, errno: Int32)
+    /// Another collector serves the session.
+    case alreadyServed(path: String)
+    case cannotWatch(path: String, errno: Int32)
+    /// The recording's header contradicts itself or this version of the collector.
+    case unusableRecording(path: String, reason: String)
+    case outOfMemory(needed: String)
+
+    package var description: String {
+        switch self {
+        case .noMemoryFileSystem(let tried):
+            "no memory file system for the recording: tried \(tried.joined(separator: ", ")); "
+                + "mount a tmpfs at /dev/shm (in a container: --shm-size=256m) or set XDG_RUNTIME_DIR to one"
+        case .cannotCreate(let path, let code):
+            "cannot create \(path): \(Self.text(code)); check the permissions of its directory and its free space"
+        case .cannotOpen(let path, let code): "cannot open \(path): \(Self.text(code))"
+        case .alreadyServed(let path): "the session \(path) has a collector already; start a session of your own"
+        case .cannotWatch(let path, let code):
+            "cannot watch \(path): \(Self.text(code)); the limits fs.inotify.max_user_instances and RLIMIT_NOFILE may be too low"
+        case .unusableRecording(let path, let reason):
+            "cannot read the recording \(path): \(reason); the command and the preloaded library must be of the same version"
+        case .outOfMemory(let needed): "out of memory for \(needed); free some, or trace fewer processes at once"
+        }
+    }
+
+    private static func text(_ code: Int32) -> String { SystemCalls.message(code) }
+}

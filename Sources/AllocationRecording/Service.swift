@@ -1,0 +1,253 @@
+// Service.swift: the serving thread's loop over all processes of a session.
+//
+//     look for news (arrivals, exits, marks) ─► a round for each recording ─► checkpoint? ─► nap ─┐
+//        ▲                                                                                         │
+//        └─────────────────────────────────────────────────────────────────────────────────────────┘
+import AllocationProfile
+import CRecording
+import Glibc
+
+final class Service {
+    private let collector: Collector
+    private let untilIdle: Bool
+    private let checkpoint: (([Snapshot]) -> Void)?
+    private let promise = Unsafe.Promise()
+
+    private var served: [Served] = []
+    private var ended: [Ended] = []
+    /// Exits of processes whose recording was not seen yet.
+    private var exits: [Int32: ProcessExit] = [:]
+    /// Recordings that could not be read, in sentences.
+    private var troubles: [String] = []
+    private var nap = Nap()
+
+    private struct Served {
+        let recording: Recording
+        let number: Int
+        /// Readable when the process has ended; -1 where there is no such thing.
+        let pidfd: Int32
+        var hasLeft = false
+    }
+
+    private struct Ended {
+        let start: UInt64
+        let number: Int
+        var snapshot: Snapshot
+    }
+
+    private static let lookEvery: UInt64 = 100_000_000
+    private static let idle: UInt64 = 200_000_000
+    /// A program that a collector was started for shows up within this time.
+    private static let firstArrival: UInt64 = 5_000_000_000
+
+    init(collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?) {
+        self.collector = collector
+        self.untilIdle = untilIdle
+        self.checkpoint = checkpoint
+    }
+
+    func run() -> [Snapshot] {
+        let markEvery = collector.options.markEvery.map { max(Self.nanoseconds($0), 1_000_000) }
+        let checkpointEvery = Self.nanoseconds(collector.options.checkpointEvery)
+        let start = SystemCalls.monotonic()
+        var (lastLook, lastActive, nextCheckpoint) = (UInt64(0), start, start &+ checkpointEvery)
+        var nextMark = start &+ (markEvery ?? 0)
+        var eventsAtCheckpoint = 0
+        var heard: UInt32?
+        while true {
+            let seen = collector.bell.value
+            let doorbells = served.filter { !$0.hasLeft }.map { ($0.recording.doorbell, tm_load32($0.recording.doorbell)) }
+            let time = SystemCalls.monotonic()
+            let news = collector.takeInbox()
+            if heard != seen || time &- lastLook >= Self.lookEvery || news.isFinished {
+                heard = seen
+                lastLook = time
+                findRecordings()
+                take(news, at: time)
+                reap(at: time)
+            }
+            var fill = 0.0
+            for index in served.indices {
+                fill = max(fill, served[index].recording.round())
+                if served[index].recording.isOver { leave(index) }
+            }
+            if !served.isEmpty { lastActive = time }
+            if let markEvery, time >= nextMark {
+                for one in served { one.recording.mark(name: "") }
+                nextMark = time &+ markEvery
+            }
+            let patience = ended.isEmpty ? Self.firstArrival : Self.idle
+            if news.isFinished || (untilIdle && served.isEmpty && time &- lastActive >= patience) { return conclude() }
+            if let checkpoint, time >= nextCheckpoint {
+                let events = eventCount
+                if events != eventsAtCheckpoint { checkpoint(snapshots(at: time)) }
+                eventsAtCheckpoint = events
+                // However large the tables are: most of the time belongs to the events.
+                let cost = SystemCalls.monotonic() &- time
+                nextCheckpoint = time &+ max(checkpointEvery, cost &* 20)
+            }
+            var most = nap.after(fill: fill, someoneWaits: served.contains { $0.recording.someoneWaits })
+            if markEvery != nil { most = min(most, nextMark > time ? nextMark - time : 0) }
+            if most > 0 { sleep(seen: seen, doorbells: doorbells, nanoseconds: most) }
+        }
+    }
+
+    private var eventCount: Int { ended.count &+ served.reduce(0) { $0 &+ $1.recording.merge.ledger.totals.events } }
+
+    private func sleep(seen: UInt32, doorbells: [(word: UnsafeMutablePointer<UInt32>, seen: UInt32)], nanoseconds: UInt64) {
+        for one in served where !one.hasLeft { one.recording.setSleeping(true) }
+        tm_fence()
+        collector.bell.sleep(seen: seen, doorbells: doorbells, nanoseconds: nanoseconds)
+        for one in served where !one.hasLeft { one.recording.setSleeping(false) }
+    }
+
+    private static func nanoseconds(_ duration: Duration) -> UInt64 {
+        let (seconds, attoseconds) = duration.components
+        return UInt64(clamping: seconds) &* 1_000_000_000 &+ UInt64(clamping: attoseconds / 1_000_000_000)
+    }
+
+    // MARK: Arrivals
+
+    /// Maps the recordings that have appeared, and removes their names: from then on they are memory, nothing else.
+    private func findRecordings() {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while read(collector.arrivals, &buffer, buffer.count) > 0 {}
+        let found = SystemCalls.names(in: collector.session.directory).compactMap { name -> (pid: Int32, number: Int, name: String)? in
+            guard name.hasSuffix(TM_RECORDING_SUFFIX) else { return nil }
+            let parts = name.split(separator: ".")
+            guard parts.count == 3, let pid = Int32(parts[0]), let number = Int(parts[1]) else { return nil }
+            return (pid, number, name)
+        }
+        for (_, number, name) in found.sorted(by: { ($0.pid, $0.number) < ($1.pid, $1.number) }) {
+            do throws(RecordingError) {
+                try serve("\(collector.session.directory)/\(name)", number: number)
+            } catch {
+                if troubles.count < 100 { troubles.append(error.description) }
+            }
+        }
+    }
+
+    private func serve(_ path: String, number: Int) throws(RecordingError) {
+        let file = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK)
+        let code = errno
+        unlink(path)
+        guard file >= 0 else { throw .cannotOpen(path: path, errno: code) }
+        let region = try Unsafe.Region(file: file, path: path)
+        let recording = try Recording(region: region, name: path)
+        // The same process after exec: its former image is gone.
+        for index in served.indices.reversed() where served[index].recording.pid == recording.pid { end(index, at: SystemCalls.monotonic()) }
+        promise.give(region)
+        recording.reserveAhead()
+        let pidfd = Int32(truncatingIfNeeded: tm_pidfd_open(recording.pid))
+        if pidfd >= 0 { _ = collector.bell.watch(pidfd) }
+        served.append(Served(recording: recording, number: number, pidfd: pidfd))
+        nap = Nap()
+    }
+
+    // MARK: Ends
+
+    private func take(_ news: Collector.Inbox, at time: UInt64) {
+        for (pid, exit) in news.exits {
+            if let index = served.lastIndex(where: { $0.recording.pid == pid }) {
+                served[index].recording.exit = exit
+                end(index, at: time)
+            } else if let index = ended.lastIndex(where: { $0.snapshot.process.pid == pid && $0.snapshot.process.exit == .unknown }) {
+                ended[index].snapshot.process.exit = exit
+            } else {
+                exits[pid] = exit
+            }
+        }
+        for (pid, name) in news.marks {
+            for one in served where pid == nil || one.recording.pid == pid { one.recording.mark(name: name) }
+        }
+    }
+
+    private func reap(at time: UInt64) {
+        for index in served.indices.reversed() where isDead(served[index]) { end(index, at: time) }
+    }
+
+    private func isDead(_ one: Served) -> Bool {
+        let recording = one.recording
+        guard let (letter, start) = ProcessFiles.state(of: recording.pid) else { return true }
+        // The number belongs to another process by now.
+        if recording.processStart != 0 && start != recording.processStart { return true }
+        if one.pidfd >= 0 {
+            var request = pollfd(fd: one.pidfd, events: Int16(POLLIN), revents: 0)
+            return poll(&request, 1, 0) > 0
+        }
+        // A main thread that ended before the others looks like a zombie, too.
+        return letter == UInt8(ascii: "Z") && SystemCalls.names(in: "/proc/\(recording.pid)/task").count <= 1
+    }
+
+    /// Takes what is left of a recording, keeps its snapshot, gives its memory back.
+    private func end(_ index: Int, at time: UInt64) {
+        let one = served.remove(at: index)
+        let recording = one.recording
+        recording.end(at: time)
+        if let exit = exits.removeValue(forKey: recording.pid) { recording.exit = exit }
+        let snapshot = snapshot(of: recording, at: time)
+        if !one.hasLeft { recording.leave(promise) }
+        ended.append(Ended(start: recording.startMonotonic, number: one.number, snapshot: snapshot))
+        recording.free()
+        if one.pidfd >= 0 { close(one.pidfd) }
+    }
+
+    /// A damaged recording: its program must not wait for us.
+    private func leave(_ index: Int) {
+        guard !served[index].hasLeft else { return }
+        served[index].hasLeft = true
+        served[index].recording.leave(promise)
+    }
+
+    private func conclude() -> [Snapshot] {
+        let time = SystemCalls.monotonic()
+        while !served.isEmpty { end(0, at: time) }
+        let result = snapshots(at: time)
+        promise.end()
+        return result
+    }
+
+    // MARK: Snapshots
+
+    private func snapshot(of recording: Recording, at time: UInt64) -> Snapshot {
+        if collector.options.checksInvariants {
+            for sentence in recording.brokenInvariants() { recording.warn("broken invariant: \(sentence)") }
+        }
+        return recording.snapshot(frameLimit: collector.options.frameLimit, at: time)
+    }
+
+    private func snapshots(at time: UInt64) -> [Snapshot] {
+        var all = ended
+        for one in served {
+            all.append(Ended(start: one.recording.startMonotonic, number: one.number, snapshot: snapshot(of: one.recording, at: time)))
+        }
+        all.sort { ($0.start, $0.snapshot.process.pid, $0.number) < ($1.start, $1.snapshot.process.pid, $1.number) }
+        var result = all.map(\.snapshot)
+        let pids = Set(result.map(\.process.pid))
+        for index in result.indices {
+            if let parent = result[index].process.parent, !pids.contains(parent) { result[index].process.parent = nil }
+        }
+        if !result.isEmpty { result[0].process.warnings += troubles }
+        return result
+    }
+}
+
+/// How long to sleep between rounds: not at all while events pour in, longer and longer while nothing happens.
+private struct Nap {
+    private var nanoseconds: UInt64 = 0
+
+    private static let shortest: UInt64 = 50_000
+    private static let longest: UInt64 = 50_000_000
+    private static let whenWaiting: UInt64 = 1_000_000
+
+    mutating func after(fill: Double, someoneWaits: Bool) -> UInt64 {
+        if fill > 0.25 {
+            nanoseconds = 0
+        } else if fill > 0.06 {
+            nanoseconds = max(nanoseconds / 2, Self.shortest)
+        } else {
+            nanoseconds = min(max(nanoseconds * 2, Self.shortest), Self.longest)
+        }
+        return someoneWaits ? min(nanoseconds, Self.whenWaiting) : nanoseconds
+    }
+}

@@ -1,0 +1,161 @@
+// Session.swift: the directory in which traced programs and their collector meet.
+import CRecording
+import Glibc
+import Synchronization
+
+/// A private directory on a memory file system.
+///
+/// Its owner holds a lock on the file "lock" in it; the kernel releases the lock when the owner dies, however it dies, and
+/// the next session removes what was left behind.
+package final class Session: Sendable {
+    package let directory: String
+    package let environment: [String: String]
+    /// Descriptor of the lock file; -1 once removed.
+    private let lock: Mutex<Int32>
+
+    private static let prefix = "tracemalloc-"
+    private static let lockName = "lock"
+
+    private init(directory: String, environment: [String: String], lock: Int32) {
+        self.directory = directory
+        self.environment = environment
+        self.lock = Mutex(lock)
+    }
+
+    deinit { release() }
+
+    /// Makes a session in the user's runtime directory or in /dev/shm.
+    package static func create(frameLimit: Int, followChildren: Bool) throws(RecordingError) -> Session {
+        let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
+        return try create(frameLimit: frameLimit, followChildren: followChildren, bases: [runtime, "/dev/shm"].compactMap(\.self))
+    }
+
+    /// Makes a session in the first directory of `bases` that will have it.
+    static func create(frameLimit: Int, followChildren: Bool, bases: [String]) throws(RecordingError) -> Session {
+        for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) {
+            removeLeftovers(in: base)
+            for _ in 0..<8 {
+                let random = String(UInt64.random(in: 0 ... .max), radix: 36)
+                let path = "\(base)/\(prefix)\(getpid())-\(random)"
+                if mkdir(path, 0o700) != 0 {
+                    if errno == EEXIST { continue }
+                    break
+                }
+                // The lock is taken before the directory can look abandoned: until then its name tells of a living owner.
+                guard let lock = try? takeLock(in: path, create: true) else {
+                    rmdir(path)
+                    break
+                }
+                var environment = [TM_ENV_SESSION: path, TM_ENV_FRAMES: String(frameLimit)]
+                if !followChildren { environment[TM_ENV_FOLLOW] = "0" }
+                return Session(directory: path, environment: environment, lock: lock)
+            }
+        }
+        throw .noMemoryFileSystem(tried: bases)
+    }
+
+    /// Joins a session that a traced program made, as its collector.
+    package init(joining directory: String) throws(RecordingError) {
+        self.directory = directory
+        environment = [TM_ENV_SESSION: directory]
+        lock = Mutex(try Self.takeLock(in: directory, create: false))
+    }
+
+    /// Removes the directory and all that is in it. Recordings that are mapped live on in memory.
+    package func remove() {
+        let descriptor = Self.openDirectory(directory)
+        if descriptor >= 0 {
+            Self.empty(descriptor, directory: directory)
+            close(descriptor)
+            rmdir(directory)
+        }
+        release()
+    }
+
+    private func release() {
+        lock.withLock { descriptor in
+            if descriptor >= 0 { close(descriptor) }
+            descriptor = -1
+        }
+    }
+
+    // MARK: The lock
+
+    private static func openDirectory(_ path: String) -> Int32 {
+        open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+    }
+
+    private static func takeLock(in directory: String, create: Bool) throws(RecordingError) -> Int32 {
+        let folder = openDirectory(directory)
+        guard folder >= 0 else { throw .cannotOpen(path: directory, errno: errno) }
+        defer { close(folder) }
+        guard ownsPrivately(folder) else { throw .cannotOpen(path: directory, errno: EPERM) }
+        let path = "\(directory)/\(lockName)"
+        let flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | (create ? O_EXCL : 0)
+        let file = openat(folder, lockName, flags, 0o600)
+        guard file >= 0 else { throw .cannotOpen(path: path, errno: errno) }
+        // A program that hands its session over lets go of the lock around now.
+        for attempt in 0..<100 {
+            if flock(file, LOCK_EX | LOCK_NB) == 0 { return file }
+            if errno != EWOULDBLOCK && errno != EINTR { break }
+            if attempt < 99 { usleep(10_000) }
+        }
+        let code = errno
+        close(file)
+        throw code == EWOULDBLOCK ? .alreadyServed(path: directory) : .cannotOpen(path: path, errno: code)
+    }
+
+    private static func ownsPrivately(_ folder: Int32) -> Bool {
+        var info = stat()
+        return fstat(folder, &info) == 0 && info.st_uid == geteuid() && info.st_mode & 0o022 == 0
+    }
+
+    // MARK: Leftovers
+
+    /// Removes this user's sessions whose owner is dead.
+    static func removeLeftovers(in base: String) {
+        for name in SystemCalls.names(in: base) where name.hasPrefix(prefix) {
+            let path = "\(base)/\(name)"
+            let folder = openDirectory(path)
+            guard folder >= 0 else { continue }
+            defer { close(folder) }
+            guard ownsPrivately(folder), isAbandoned(folder, name: name) else { continue }
+            empty(folder, directory: path)
+            rmdir(path)
+        }
+    }
+
+    /// The owner is dead when its lock is free and the process that the name tells of is gone: it may have made the
+    /// directory only just now, or be handing the lock to a collector.
+    private static func isAbandoned(_ folder: Int32, name: String) -> Bool {
+        if let maker = Int32(name.dropFirst(prefix.count).prefix { $0 != "-" }), maker != getpid(), kill(maker, 0) == 0 || errno == EPERM {
+            // The number may belong to another process by now; its own start is younger than the directory then.
+            if isOlder(process: maker, than: folder) { return false }
+        }
+        let file = openat(folder, lockName, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+        guard file >= 0 else { return errno == ENOENT && age(of: folder) > 10 }
+        defer { close(file) }
+        return flock(file, LOCK_EX | LOCK_NB) == 0
+    }
+
+    private static func isOlder(process: Int32, than folder: Int32) -> Bool {
+        var uptime = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &uptime)
+        guard let start = ProcessFiles.state(of: process)?.start else { return true }
+        let running = Double(uptime.tv_sec) - Double(start) / Double(max(sysconf(Int32(_SC_CLK_TCK)), 1))
+        return running + 1 >= age(of: folder)
+    }
+
+    /// Seconds since the directory last changed.
+    private static func age(of folder: Int32) -> Double {
+        var info = stat()
+        guard fstat(folder, &info) == 0 else { return 0 }
+        var now = timespec()
+        clock_gettime(CLOCK_REALTIME, &now)
+        return Double(now.tv_sec - info.st_mtim.tv_sec)
+    }
+
+    private static func empty(_ folder: Int32, directory: String) {
+        for name in SystemCalls.names(in: directory) { unlinkat(folder, name, 0) }
+    }
+}

@@ -1,0 +1,313 @@
+// Unsafe+Ledger.swift: what each event does to the live blocks, the stacks and the totals.
+//
+// Peak, exactly, in one pass: when live bytes pass their maximum, the peak number goes up. A row whose peak number is
+// old has not changed since that moment, so it notes its current figures as its figures at the peak before it changes.
+import AllocationProfile
+import CRecording
+
+extension Unsafe {
+    struct Totals: BitwiseCopyable {
+        var allocations = 0
+        var frees = 0
+        var bytesAllocated = 0
+        var bytesFreed = 0
+        var currentBytes = 0
+        var peakBytes = 0
+        var peakCount = 0
+        var peakNumber: UInt64 = 1
+        /// Clock at the peak.
+        var peakClock: UInt64 = 0
+        var temporaryCount = 0
+        var temporaryBytes = 0
+        var unknownFrees = 0
+        /// Live blocks that the program told to forget: they were neither freed nor are they alive.
+        var forgotten = 0
+        var events = 0
+    }
+
+    /// What a ring allocated last: a free of just this block makes it a temporary one.
+    struct LastBlock: BitwiseCopyable {
+        var address: UInt64 = 0
+        var birth: UInt64 = 0
+    }
+
+    /// A block between its reallocation's release and result.
+    struct Release: BitwiseCopyable {
+        var ring: Int
+        var address: UInt64
+        var block: Block
+        /// False: the block is older than the recording.
+        var isKnown: Bool
+    }
+
+    struct Ledger {
+        private(set) var live: LiveTable
+        private(set) var rows: StackRows
+        private(set) var totals = Totals()
+        var generation: UInt64 = 0
+        private var releases: Pages<Release>
+        private(set) var releaseCount = 0
+        private let region: Region
+        private var knownNodes = 0
+
+        /// Births are kept in units of 2^shift ticks since the start.
+        private let start: UInt64
+        private let shift: UInt64
+        /// Microseconds per unit, times 2^64. 0: the clock knows no durations.
+        private var microseconds: UInt64 = 0
+
+        /// A hostile ring 0 can begin any number of reallocations; real threads begin one at a time.
+        private static let mostReleases = 4096
+
+        init?(region: Region, seed: UInt64) {
+            guard let live = LiveTable(seed: seed), let rows = StackRows(), let releases = Pages<Release>(capacity: 64) else { return nil }
+            self.live = live
+            self.rows = rows
+            self.releases = releases
+            self.region = region
+            start = region.header.pointee.start_clock
+            shift = region.header.pointee.clock == UInt32(TM_CLOCK_TSC.rawValue) ? 6 : 0
+        }
+
+        func free() {
+            live.free()
+            rows.free()
+            releases.free()
+        }
+
+        var byteCount: Int { live.byteCount + rows.byteCount + releases.byteCount }
+
+        mutating func setRate(ticksPerSecond: Double) {
+            let units = Double(UInt64(1) << shift) * 1e6 / ticksPerSecond
+            microseconds = units > 0 && units < 1 ? UInt64(units * 0x1p64) : 0
+        }
+
+        // MARK: Events. False: the event is impossible, or memory is short.
+
+        @inline(__always)
+        mutating func allocate(address: UInt64, size: UInt64, stack: UInt32, clock: UInt64, last: inout LastBlock) -> Bool {
+            var row = rows.find(stack)
+            if row == 0 {
+                row = addRow(stack)
+                if row == 0 { return false }
+            }
+            guard address != 0, live.reserve() else { return false }
+            let birth = (clock &- start) >> shift & Block.mask48
+            let block = Block(address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: generation, birth: birth)
+            if let old = live.insert(block) { replace(old) }
+            let bytes = Int(size)
+            add(row, bytes)
+            let pointer = rows.rows.base + row
+            pointer.pointee.totalBytes &+= bytes
+            pointer.pointee.totalCount &+= 1
+            rows.tick(row, bucket: Self.sizeBucket(size))
+            totals.allocations &+= 1
+            totals.bytesAllocated &+= bytes
+            if totals.currentBytes > totals.peakBytes {
+                totals.peakBytes = totals.currentBytes
+                totals.peakCount = live.count
+                totals.peakClock = clock
+                totals.peakNumber &+= 1
+            }
+            last = LastBlock(address: address, birth: birth)
+            return true
+        }
+
+        @inline(__always)
+        mutating func free(address: UInt64, clock: UInt64, last: inout LastBlock) {
+            guard let block = live.remove(address) else {
+                totals.unknownFrees &+= 1
+                return
+            }
+            subtract(block.row, block.size)
+            countFree(block, clock: clock)
+            if last.address == address && last.birth == block.birth {
+                let detail = rows.details.base + block.row
+                detail.pointee.temporaryBytes &+= block.size
+                detail.pointee.temporaryCount &+= 1
+                totals.temporaryBytes &+= block.size
+                totals.temporaryCount &+= 1
+                last.address = 0
+            }
+        }
+
+        mutating func release(address: UInt64, ring: Int, clock: UInt64) -> Bool {
+            // Only ring 0 serves several threads, which may all be in a realloc.
+            if ring != 0 || releaseCount >= Self.mostReleases {
+                if let older = takeRelease(ring: ring) { settle(older, clock: clock) }
+            }
+            guard releases.grow(to: releaseCount + 1) else { return false }
+            let block = live.remove(address)
+            if let block { subtract(block.row, block.size) }
+            releases[releaseCount] = Release(ring: ring, address: address, block: block ?? .empty, isKnown: block != nil)
+            releaseCount += 1
+            return true
+        }
+
+        mutating func result(
+            address: UInt64, size: UInt64, stack: UInt32, ring: Int, clock: UInt64, last: inout LastBlock
+        ) -> Bool {
+            let release = takeRelease(ring: ring)
+            if let release { settle(release, clock: clock) }
+            if address == 0 { return true }
+            guard allocate(address: address, size: size, stack: stack, clock: clock, last: &last) else { return false }
+            if let release, release.isKnown, Int(size) > release.block.size {
+                let detail = rows.details.base + rows.find(stack)
+                detail.pointee.growthBytes &+= Int(size) &- release.block.size
+                detail.pointee.growthCount &+= 1
+            }
+            return true
+        }
+
+        /// The realloc failed: the block lives on as what it was.
+        mutating func fail(address: UInt64, ring: Int) -> Bool {
+            guard let release = takeRelease(ring: ring, address: address) else { return true }
+            return restore(release)
+        }
+
+        /// A ring ended: its thread will not finish the realloc that it had begun.
+        mutating func dropReleases(ring: Int) {
+            while let release = takeRelease(ring: ring) { _ = restore(release) }
+        }
+
+        private mutating func restore(_ release: Release) -> Bool {
+            guard release.isKnown else { return true }
+            if live.contains(release.address) {
+                // Another block has the address: the realloc did let go of this one.
+                totals.frees &+= 1
+                totals.bytesFreed &+= release.block.size
+                return true
+            }
+            guard live.reserve() else { return false }
+            _ = live.insert(release.block)
+            add(release.block.row, release.block.size)
+            return true
+        }
+
+        // MARK: Controls
+
+        mutating func resetPeak(clock: UInt64) {
+            totals.peakBytes = totals.currentBytes
+            totals.peakCount = live.count
+            totals.peakClock = clock
+            totals.peakNumber &+= 1
+        }
+
+        /// Forgets everything that happened so far; generations go on.
+        mutating func clear() -> Bool {
+            let (events, number) = (totals.events, totals.peakNumber)
+            releaseCount = 0
+            guard live.removeAll(), rows.removeAll() else { return false }
+            totals = Totals()
+            totals.events = events
+            totals.peakNumber = number &+ 1
+            return true
+        }
+
+        /// Tracing ended: what is alive will be freed unseen. Totals and peak stay.
+        mutating func forget() -> Bool {
+            totals.forgotten &+= live.count &+ knownReleases
+            releaseCount = 0
+            totals.currentBytes = 0
+            for row in 1..<rows.count {
+                let pointer = rows.rows.base + row
+                savePeak(pointer)
+                pointer.pointee.currentBytes = 0
+                pointer.pointee.currentCount = 0
+            }
+            return live.removeAll()
+        }
+
+        mutating func countEvents(_ count: Int) { totals.events &+= count }
+
+        /// Blocks that are in the middle of a reallocation: not in the live table, and not freed.
+        var knownReleases: Int { (0..<releaseCount).count { releases[$0].isKnown } }
+
+        // MARK: Parts
+
+        @inline(__always)
+        private func savePeak(_ row: UnsafeMutablePointer<Row>) {
+            if row.pointee.peakNumber != totals.peakNumber {
+                row.pointee.peakNumber = totals.peakNumber
+                row.pointee.peakBytes = row.pointee.currentBytes
+                row.pointee.peakCount = row.pointee.currentCount
+            }
+        }
+
+        @inline(__always)
+        private mutating func add(_ row: Int, _ bytes: Int) {
+            let pointer = rows.rows.base + row
+            savePeak(pointer)
+            pointer.pointee.currentBytes &+= bytes
+            pointer.pointee.currentCount &+= 1
+            totals.currentBytes &+= bytes
+        }
+
+        @inline(__always)
+        private mutating func subtract(_ row: Int, _ bytes: Int) {
+            let pointer = rows.rows.base + row
+            savePeak(pointer)
+            pointer.pointee.currentBytes &-= bytes
+            pointer.pointee.currentCount &-= 1
+            totals.currentBytes &-= bytes
+        }
+
+        @inline(__always)
+        private mutating func countFree(_ block: Block, clock: UInt64) {
+            totals.frees &+= 1
+            totals.bytesFreed &+= block.size
+            if microseconds != 0 { rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock)) }
+        }
+
+        /// A block whose free was not seen: another one has its address now.
+        private mutating func replace(_ old: Block) {
+            subtract(old.row, old.size)
+            totals.frees &+= 1
+            totals.bytesFreed &+= old.size
+            totals.unknownFrees &+= 1
+        }
+
+        private mutating func settle(_ release: Release, clock: UInt64) {
+            if release.isKnown {
+                countFree(release.block, clock: clock)
+            } else {
+                totals.unknownFrees &+= 1
+            }
+        }
+
+        /// The release that a ring began last, of `address` if given.
+        private mutating func takeRelease(ring: Int, address: UInt64? = nil) -> Release? {
+            var index = releaseCount
+            while index > 0 {
+                index &-= 1
+                let release = releases[index]
+                if release.ring == ring && (address == nil || release.address == address) {
+                    releaseCount -= 1
+                    releases[index] = releases[releaseCount]
+                    return release
+                }
+            }
+            return nil
+        }
+
+        @inline(never)
+        private mutating func addRow(_ stack: UInt32) -> Int {
+            if Int(stack) >= knownNodes {
+                knownNodes = max(region.nodesUsed, Int(TM_NODE_FIRST))
+                if Int(stack) >= knownNodes { return 0 }
+            }
+            return rows.add(stack)
+        }
+
+        @inline(__always)
+        private static func sizeBucket(_ size: UInt64) -> Int { min(64 &- size.leadingZeroBitCount, StackCost.sizeBuckets &- 1) }
+
+        @inline(__always)
+        private func lifetimeBucket(_ block: Block, _ clock: UInt64) -> Int {
+            let units = ((clock &- start) >> shift &- block.birth) & Block.mask48
+            if units >> 47 != 0 { return 0 }
+            let time = units.multipliedFullWidth(by: microseconds).high
+            return time == 0 ? 0 : min((63 &- time.leadingZeroBitCount) / 2 &+ 1, StackCost.lifetimeBuckets &- 1)
+        }
+    }
+}

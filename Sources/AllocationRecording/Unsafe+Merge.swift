@@ -1,0 +1,233 @@
+// Unsafe+Merge.swift: the rings of one recording, merged into one sequence of events in the order of their time.
+//
+//     ring 0  ──●──●────●───────●─  ┐
+//     ring 1  ●─────●●●─────●────   ├─► smallest front first, up to the horizon ─► Ledger
+//     ring 2  ────●─────────────●─  ┘
+//
+// A run of events is taken from one ring until the front of another ring is older.
+import CRecording
+
+extension Unsafe {
+    /// Where the collector stands in one ring.
+    struct Cursor: BitwiseCopyable {
+        let ring: UnsafeMutablePointer<tm_ring>
+        let events: UnsafeMutablePointer<tm_event>
+        var tail: UInt64
+        var head: UInt64
+        var mask: UInt64 = 0
+        /// Order of the event that was taken last: a ring never goes back in time.
+        var key: UInt64 = 0
+        var last = LastBlock()
+        /// The claim seen in the last round, and the time before which no event of it was missing then.
+        var claim: UInt64 = 0
+        var floor: UInt64 = 0
+        var wokenTail: UInt64 = 0
+        var sweptHead: UInt64 = 0
+    }
+
+    /// Why merging stopped.
+    enum Stop {
+        case horizon
+        /// The next event, of this time, lies behind the time that `pause` asked for.
+        case pause(clock: UInt64)
+        case control(kind: UInt64, argument: UInt64, clock: UInt64)
+        case corrupt(ring: Int)
+    }
+
+    struct Merge {
+        var ledger: Ledger
+        private(set) var cursors: Pages<Cursor>
+        private(set) var cursorCount = 0
+        private var heap: Pages<Front>
+        private var heapCount = 0
+
+        private struct Front: BitwiseCopyable {
+            var key: UInt64
+            var ring: Int
+        }
+
+        /// Bit n: kind n makes an address live. At equal times such events come after those that release one.
+        private static let allocating: UInt64 = 1 << TM_EVENT_ALLOCATE.rawValue | 1 << TM_EVENT_REALLOC_RESULT.rawValue
+        /// Events between a prefetch and its use.
+        private static let slotDistance: UInt64 = 16
+        private static let rowDistance: UInt64 = 6
+        private static let portion: UInt64 = 1024
+
+        init?(region: Region, seed: UInt64) {
+            guard let ledger = Ledger(region: region, seed: seed), let cursors = Pages<Cursor>(capacity: 64), let heap = Pages<Front>(capacity: 64)
+            else { return nil }
+            self.ledger = ledger
+            self.cursors = cursors
+            self.heap = heap
+        }
+
+        func free() {
+            ledger.free()
+            cursors.free()
+            heap.free()
+        }
+
+        mutating func addCursor(ring: UnsafeMutablePointer<tm_ring>, events: UnsafeMutablePointer<tm_event>) -> Bool {
+            guard cursors.grow(to: cursorCount + 1), heap.grow(to: cursorCount + 1) else { return false }
+            let tail = tm_load64(&ring.pointee.tail)
+            cursors[cursorCount] = Cursor(ring: ring, events: events, tail: tail, head: tail)
+            cursorCount += 1
+            return true
+        }
+
+        /// Orders times: twice the time, plus one for events that allocate.
+        @inline(__always)
+        private static func key(_ timeKind: UInt64) -> UInt64 {
+            (timeKind >> 4) << 1 | (allocating >> (timeKind & 15)) & 1
+        }
+
+        /// The time of the last published event.
+        func lastTime(_ index: Int) -> UInt64 {
+            let cursor = cursors[index]
+            if cursor.head == cursor.tail { return cursor.key >> 1 }
+            let event = cursor.events + Int((cursor.head &- 1) & cursor.mask)
+            return max(tm_load64(&event.pointee.time_kind) >> 4, cursor.key >> 1)
+        }
+
+        /// Takes all events up to and including time `horizon`, in order; stops before the first one after `pause`.
+        mutating func run(horizon: UInt64, pause: UInt64) -> Stop {
+            let end = horizon >= 1 << 60 ? .max : horizon << 1 | 1
+            let pauseKey = pause >= 1 << 60 ? .max : pause << 1 | 1
+            heapCount = 0
+            for index in 0..<cursorCount {
+                let cursor = cursors.base + index
+                if cursor.pointee.head == cursor.pointee.tail { continue }
+                let event = cursor.pointee.events + Int(cursor.pointee.tail & cursor.pointee.mask)
+                let key = max(Self.key(tm_load64(&event.pointee.time_kind)), cursor.pointee.key)
+                if key <= end { push(Front(key: key, ring: index)) }
+            }
+            while heapCount > 0 {
+                let front = heap[0]
+                if front.key > pauseKey { return .pause(clock: front.key >> 1) }
+                var limit = min(end, pauseKey)
+                if heapCount > 1 { limit = min(limit, heap[1].key) }
+                if heapCount > 2 { limit = min(limit, heap[2].key) }
+                let stop = take(front.ring, limit: limit)
+                let cursor = cursors.base + front.ring
+                tm_store64(&cursor.pointee.ring.pointee.tail, cursor.pointee.tail)
+                if let stop { return stop }
+                if cursor.pointee.tail == cursor.pointee.head {
+                    removeTop()
+                } else {
+                    let event = cursor.pointee.events + Int(cursor.pointee.tail & cursor.pointee.mask)
+                    let key = max(Self.key(tm_load64(&event.pointee.time_kind)), cursor.pointee.key)
+                    if key <= end { replaceTop(Front(key: key, ring: front.ring)) } else { removeTop() }
+                }
+            }
+            return .horizon
+        }
+
+        /// Takes events of one ring, as long as their key is not above `limit`.
+        private mutating func take(_ ring: Int, limit: UInt64) -> Stop? {
+            let cursor = cursors.base + ring
+            let events = cursor.pointee.events
+            let mask = cursor.pointee.mask
+            let head = cursor.pointee.head
+            let first = cursor.pointee.tail
+            // A waiting producer gets its room back in portions.
+            let end = min(head, first &+ Self.portion)
+            var position = first
+            var key = cursor.pointee.key
+            var last = cursor.pointee.last
+            var stop: Stop?
+            loop: while position != end {
+                let event = events + Int(position & mask)
+                // Each word is read once: what was checked is what is used.
+                let timeKind = tm_load64(&event.pointee.time_kind)
+                let next = max(Self.key(timeKind), key)
+                if next > limit { break }
+                key = next
+                prefetch(events, mask, position, head)
+                position &+= 1
+                let addressSize = tm_load64(&event.pointee.address_size)
+                let address = addressSize & Block.mask48
+                let stackSize = tm_load64(&event.pointee.stack_size)
+                let size = stackSize >> 32 | (addressSize >> 48) << 32
+                let stack = UInt32(truncatingIfNeeded: stackSize)
+                let clock = key >> 1
+                var isSound = true
+                switch UInt32(truncatingIfNeeded: timeKind & 15) {
+                case TM_EVENT_ALLOCATE.rawValue:
+                    isSound = ledger.allocate(address: address, size: size, stack: stack, clock: clock, last: &last)
+                case TM_EVENT_FREE.rawValue:
+                    ledger.free(address: address, clock: clock, last: &last)
+                case TM_EVENT_REALLOC_RELEASE.rawValue:
+                    isSound = ledger.release(address: address, ring: ring, clock: clock)
+                case TM_EVENT_REALLOC_RESULT.rawValue:
+                    isSound = ledger.result(address: address, size: size, stack: stack, ring: ring, clock: clock, last: &last)
+                case TM_EVENT_REALLOC_FAILED.rawValue:
+                    isSound = ledger.fail(address: address, ring: ring)
+                case TM_EVENT_CONTROL.rawValue:
+                    stop = .control(kind: address, argument: size, clock: clock)
+                    break loop
+                default:
+                    isSound = false
+                }
+                if !isSound {
+                    stop = .corrupt(ring: ring)
+                    break
+                }
+            }
+            cursor.pointee.tail = position
+            cursor.pointee.key = key
+            cursor.pointee.last = last
+            ledger.countEvents(Int(truncatingIfNeeded: position &- first))
+            return stop
+        }
+
+        /// Two steps: first the slot of the live table, later the row of the stack that the slot names.
+        @inline(__always)
+        private func prefetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, _ head: UInt64) {
+            let left = head &- position
+            if left > Self.slotDistance {
+                let event = events + Int((position &+ Self.slotDistance) & mask)
+                ledger.live.prefetch(tm_load64(&event.pointee.address_size) & Block.mask48)
+            }
+            if left > Self.rowDistance {
+                let event = events + Int((position &+ Self.rowDistance) & mask)
+                let isAllocating = Self.allocating >> (tm_load64(&event.pointee.time_kind) & 15) & 1 != 0
+                let row =
+                    isAllocating
+                    ? ledger.rows.find(UInt32(truncatingIfNeeded: tm_load64(&event.pointee.stack_size)))
+                    : ledger.live.likelyRow(tm_load64(&event.pointee.address_size) & Block.mask48)
+                ledger.rows.prefetch(row: row)
+            }
+        }
+
+        // MARK: A binary heap of the rings' fronts
+
+        private mutating func push(_ front: Front) {
+            var index = heapCount
+            heapCount += 1
+            while index > 0, heap[(index - 1) / 2].key > front.key {
+                heap[index] = heap[(index - 1) / 2]
+                index = (index - 1) / 2
+            }
+            heap[index] = front
+        }
+
+        private mutating func removeTop() {
+            heapCount &-= 1
+            if heapCount > 0 { replaceTop(heap[heapCount]) }
+        }
+
+        @inline(__always)
+        private func replaceTop(_ front: Front) {
+            var index = 0
+            while true {
+                var child = index &* 2 &+ 1
+                if child >= heapCount { break }
+                if child &+ 1 < heapCount && heap[child &+ 1].key < heap[child].key { child &+= 1 }
+                if heap[child].key >= front.key { break }
+                heap[index] = heap[child]
+                index = child
+            }
+            heap[index] = front
+        }
+    }
+}

@@ -1,0 +1,202 @@
+// Unsafe+StackRows.swift: what each stack costs, kept up to date event by event.
+import AllocationProfile
+import CRecording
+
+extension Unsafe {
+    /// The figures that nearly every event changes: one cache line.
+    struct Row: BitwiseCopyable {
+        var currentBytes = 0
+        var currentCount = 0
+        var totalBytes = 0
+        var totalCount = 0
+        /// Live at the peak `peakNumber`. An older number means that nothing changed since the last peak: current is it.
+        var peakBytes = 0
+        var peakCount = 0
+        var peakNumber: UInt64 = 0
+        var node: UInt32 = 0
+        private var unused: UInt32 = 0
+
+        init(node: UInt32) { self.node = node }
+
+        func peak(_ number: UInt64) -> Tally {
+            peakNumber == number ? Tally(bytes: peakBytes, count: peakCount) : Tally(bytes: currentBytes, count: currentCount)
+        }
+    }
+
+    /// The figures that are asked for less often: the next cache line.
+    ///
+    /// Most stacks allocate few sizes and live about equally long, so both histograms share eight slots of (bucket, count).
+    /// Only a stack that needs more gets a histogram in full.
+    struct Detail: BitwiseCopyable {
+        var temporaryBytes = 0
+        var temporaryCount = 0
+        var growthBytes = 0
+        var growthCount = 0
+        var slots: (UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0, 0, 0, 0, 0)
+
+        static let slotCount = 8
+        /// A slot is (bucket + 1) in the low 6 bits, the count above.
+        static let one: UInt32 = 1 << 6
+        static let tagMask: UInt32 = 63
+        /// Tag of slot 0 when the histogram in full is number (slot 0 >> 6).
+        static let fullTag: UInt32 = 63
+    }
+
+    /// Rows of the stacks that were charged. A node of the recording finds its row through `rowOfNode`.
+    struct StackRows {
+        private(set) var rows: Pages<Row>
+        private(set) var details: Pages<Detail>
+        private var rowOfNode: Pages<UInt32>
+        private var histograms: Pages<UInt64>
+        /// Rows in use. Row 0 is never used, so that 0 can mean "none".
+        private(set) var count = 1
+        private var histogramCount = 0
+
+        /// Size buckets, then lifetime buckets.
+        static let buckets = StackCost.sizeBuckets + StackCost.lifetimeBuckets
+
+        init?() {
+            guard let rows = Pages<Row>(capacity: 256), let details = Pages<Detail>(capacity: 256),
+                let rowOfNode = Pages<UInt32>(capacity: 4096), let histograms = Pages<UInt64>(capacity: 64 * Self.buckets)
+            else { return nil }
+            self.rows = rows
+            self.details = details
+            self.rowOfNode = rowOfNode
+            self.histograms = histograms
+        }
+
+        func free() {
+            rows.free()
+            details.free()
+            rowOfNode.free()
+            histograms.free()
+        }
+
+        var byteCount: Int { rows.byteCount + details.byteCount + rowOfNode.byteCount + histograms.byteCount }
+
+        /// The row of a node, 0 when it has none yet.
+        @inline(__always)
+        func find(_ node: UInt32) -> Int {
+            Int(node) < rowOfNode.capacity ? Int(rowOfNode.base[Int(node)]) : 0
+        }
+
+        @inline(__always)
+        func prefetch(row: Int) {
+            tm_prefetch(rows.base + row)
+            tm_prefetch(details.base + row)
+        }
+
+        /// Makes a row; 0 when memory is short. The caller has checked that the node exists.
+        mutating func add(_ node: UInt32) -> Int {
+            guard rows.grow(to: count + 1), details.grow(to: count + 1), rowOfNode.grow(to: Int(node) + 1) else { return 0 }
+            rows[count] = Row(node: node)
+            details[count] = Detail()
+            rowOfNode[Int(node)] = UInt32(truncatingIfNeeded: count)
+            count += 1
+            return count - 1
+        }
+
+        /// The rows with the most live bytes, largest first.
+        func largest(_ most: Int) -> [(row: Int, bytes: Int)] {
+            var result: [(row: Int, bytes: Int)] = []
+            var least = 0
+            for row in 1..<count where rows[row].currentBytes > least {
+                let bytes = rows[row].currentBytes
+                result.insert((row, bytes), at: result.firstIndex { $0.bytes < bytes } ?? result.count)
+                if result.count > most { result.removeLast() }
+                if result.count == most { least = result[most - 1].bytes }
+            }
+            return result
+        }
+
+        mutating func removeAll() -> Bool {
+            guard let empty = StackRows() else { return false }
+            free()
+            self = empty
+            return true
+        }
+
+        // MARK: Histograms
+
+        /// Counts one in a bucket of a row's histograms.
+        @inline(__always)
+        mutating func tick(_ row: Int, bucket: Int) {
+            let tag = UInt32(truncatingIfNeeded: bucket &+ 1)
+            let slots = self.slots(row)
+            let first = slots[0]
+            if first & Detail.tagMask == tag && first < ~Detail.tagMask {
+                slots[0] = first &+ Detail.one
+            } else if first & Detail.tagMask == Detail.fullTag {
+                histograms.base[Int(first >> 6) &* Self.buckets &+ bucket] &+= 1
+            } else {
+                tickLater(row, bucket: bucket, tag: tag)
+            }
+        }
+
+        @inline(__always)
+        private func slots(_ row: Int) -> UnsafeMutablePointer<UInt32> {
+            UnsafeMutableRawPointer(details.base + row).advanced(by: 32).assumingMemoryBound(to: UInt32.self)
+        }
+
+        @inline(__always)
+        private mutating func tickLater(_ row: Int, bucket: Int, tag: UInt32) {
+            let slots = self.slots(row)
+            for index in 0..<Detail.slotCount {
+                let slot = slots[index]
+                if slot & Detail.tagMask == tag {
+                    if slot >= ~Detail.tagMask { break }
+                    slots[index] = slot &+ Detail.one
+                    return
+                }
+                if slot == 0 {
+                    slots[index] = tag | Detail.one
+                    return
+                }
+            }
+            spread(row, bucket: bucket)
+        }
+
+        /// Gives the row a histogram in full. When memory is short the eight slots stay, and this count is not kept.
+        @inline(never)
+        private mutating func spread(_ row: Int, bucket: Int) {
+            let number = histogramCount
+            guard number < 1 << 26, histograms.grow(to: (number + 1) * Self.buckets) else { return }
+            let slots = self.slots(row)
+            for index in 0..<Detail.slotCount where slots[index] != 0 {
+                histograms[number * Self.buckets + Int(slots[index] & Detail.tagMask) - 1] += UInt64(slots[index] >> 6)
+                slots[index] = 0
+            }
+            histograms[number * Self.buckets + bucket] += 1
+            slots[0] = UInt32(number) << 6 | Detail.fullTag
+            histogramCount += 1
+        }
+
+        /// A key for each of a row's histograms: equal keys mean equal counts. Nil where it takes more than two buckets.
+        func histogramKeys(_ row: Int) -> (sizes: UInt64?, lifetimes: UInt64?) {
+            let slots = self.slots(row)
+            if slots[0] & Detail.tagMask == Detail.fullTag { return (nil, nil) }
+            var sizes: UInt64? = 0
+            var lifetimes: UInt64? = 0
+            for index in 0..<Detail.slotCount where slots[index] != 0 {
+                let isSize = Int(slots[index] & Detail.tagMask) <= StackCost.sizeBuckets
+                let old = isSize ? sizes : lifetimes
+                let new = old.flatMap { $0 >> 32 == 0 ? $0 << 32 | UInt64(slots[index]) : nil }
+                if isSize { sizes = new } else { lifetimes = new }
+            }
+            return (sizes, lifetimes)
+        }
+
+        /// Adds a row's histograms to `counts` (of `buckets` elements).
+        func addHistogram(_ row: Int, to counts: inout [UInt64]) {
+            let slots = self.slots(row)
+            if slots[0] & Detail.tagMask == Detail.fullTag {
+                let number = Int(slots[0] >> 6)
+                for bucket in 0..<Self.buckets { counts[bucket] &+= histograms[number * Self.buckets + bucket] }
+                return
+            }
+            for index in 0..<Detail.slotCount where slots[index] != 0 {
+                counts[Int(slots[index] & Detail.tagMask) - 1] &+= UInt64(slots[index] >> 6)
+            }
+        }
+    }
+}
