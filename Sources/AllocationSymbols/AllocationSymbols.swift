@@ -1,1 +1,0 @@
-// AllocationSymbols.swift: placeholder for the first build.

@@ -1,2 +1,0 @@
-// AllocationSymbolsTests.swift: placeholder for the first build.
-import Testing
