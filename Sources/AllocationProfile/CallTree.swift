@@ -64,13 +64,17 @@ package struct CallTree: Sendable {
         var index = 0
         while index < nodes.count {
             let source = Int(sources[index])
-            let sorted = children[starts[source]..<starts[source + 1]].sorted { left, right in
-                let (one, other) = (tallies[Int(left)], tallies[Int(right)])
-                return (one.bytes, one.count, right) > (other.bytes, other.count, left)
+            let range = starts[source]..<starts[source + 1]
+            // Most calls have one callee; a sort would copy each list.
+            if range.count > 1 {
+                children[range].sort { left, right in
+                    let (one, other) = (tallies[Int(left)], tallies[Int(right)])
+                    return (one.bytes, one.count, right) > (other.bytes, other.count, left)
+                }
             }
             nodes[index].firstChild = Int32(nodes.count)
-            nodes[index].childCount = Int32(sorted.count)
-            for child in sorted {
+            nodes[index].childCount = Int32(range.count)
+            for child in children[range] {
                 let code = tree.codes[Int(child)]
                 nodes.append(
                     Node(

@@ -21,6 +21,7 @@ struct FrameTable {
     /// Numbers all frames by what `grouping` distinguishes. Time: one hash per frame of each location.
     init(_ snapshots: [Snapshot], groupedBy grouping: Grouping) {
         var numbers: [FrameKey: Int32] = [:]
+        numbers.reserveCapacity(snapshots.map(\.locations.count).max() ?? 0)
         for marker in FrameTable.markers { add(marker, FrameKey(marker, grouping), &numbers) }
         for snapshot in snapshots {
             var starts: [Int32] = []
@@ -40,14 +41,14 @@ struct FrameTable {
 
     private mutating func add(_ frame: Frame, _ key: FrameKey, _ numbers: inout [FrameKey: Int32]) {
         let next = Int32(names.count)
-        let number = numbers[key, default: next]
-        if number == next {
-            numbers[key] = next
-            names.append(key)
-        }
+        // Hashing the text is what a table costs: one access both finds and inserts.
+        let number = FrameTable.value(of: &numbers[key, default: next])
+        if number == next { names.append(key) }
         keys.append(number)
         isSystem.append(frame.isSystem)
     }
+
+    private static func value(of number: inout Int32) -> Int32 { number }
 
     var keyCount: Int { names.count }
 

@@ -8,7 +8,8 @@ extension Snapshot {
     /// filters look at that do not look at all.
     public func filtered(by filters: [Filter], attribution: Attribution = .user) -> Snapshot {
         guard !filters.isEmpty else { return self }
-        let table = FrameTable([self], groupedBy: .traceback)
+        // Only occurrences are asked for: any keys will do, and these are the cheapest.
+        let table = FrameTable([self], groupedBy: .module)
         let sites = callSites(table, 0, attribution)
         var kept = [Bool](repeating: !filters.contains { $0.isInclusive }, count: nodes.count)
         for filter in filters where filter.isInclusive {

@@ -39,25 +39,25 @@ package enum TextForm {
     }
 
     private static func integer(_ value: Double, signed: Bool) -> String {
-        digits(value.magnitude.rounded(.toNearestOrEven), value, signed: signed)
+        guard value.magnitude < 0x1p63 else { return "\(value)" }
+        return sign(value, signed) + "\(rounded(value.magnitude))"
     }
 
-    // Ten times a double has more bits than a double: only the fused product tells a tie from a neighbor of one.
+    // Values here are at least 10: their fraction has so few bits that ten times it is exact, and a tie is a tie.
     private static func oneDecimal(_ value: Double, signed: Bool) -> String {
-        let whole = value.magnitude.rounded(.down)
-        let tenths = (value.magnitude * 10).rounded(.down)
-        let rest = (-tenths).addingProduct(value.magnitude, 10)
-        let even = tenths.truncatingRemainder(dividingBy: 2) == 0
-        let rounded = rest > 0.5 || (rest == 0.5 && !even) ? tenths + 1 : tenths
-        let carried = rounded >= (whole + 1) * 10
-        let units = carried ? whole + 1 : whole
-        return "\(digits(units, value, signed: signed)).\(Int(rounded - units * 10))"
+        let whole = UInt64(value.magnitude)
+        let tenths = rounded((value.magnitude - Double(whole)) * 10)
+        return sign(value, signed) + (tenths < 10 ? "\(whole).\(tenths)" : "\(whole + 1).0")
     }
 
-    private static func digits(_ magnitude: Double, _ value: Double, signed: Bool) -> String {
-        let sign = value < 0 ? "-" : signed ? "+" : ""
-        return sign + (UInt64(exactly: magnitude).map(String.init) ?? "\(magnitude)")
+    // Half to even, without the C library's mathematics: the module links to nothing.
+    private static func rounded(_ value: Double) -> UInt64 {
+        let whole = UInt64(value)
+        let rest = value - Double(whole)
+        return rest > 0.5 || (rest == 0.5 && whole % 2 == 1) ? whole + 1 : whole
     }
+
+    private static func sign(_ value: Double, _ signed: Bool) -> String { value < 0 ? "-" : signed ? "+" : "" }
 }
 
 extension Tally {
