@@ -35,6 +35,9 @@ let package = Package(
         // The snapshot file: a documented, crash-safe container that users can query.
         .systemLibrary(name: "CSQLite", path: "CShims/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 
+        // Linux calls that Swift's Glibc module lacks.
+        .systemLibrary(name: "CLinux", path: "CShims/CLinux"),
+
         // In the collector
         .target(name: "AllocationProfile", swiftSettings: swift),
         .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
@@ -45,7 +48,7 @@ let package = Package(
             name: "TraceMallocCommand",
             dependencies: [
                 "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "AllocationReports",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
 

@@ -1,7 +1,38 @@
-// TraceMalloc.swift: the command `tracemalloc`.
+// TraceMalloc.swift: the command `tracemalloc`, its exit codes, and where its errors are worded.
 import ArgumentParser
+import Glibc
 
 @main
 struct TraceMalloc: ParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "tracemalloc", abstract: "Exact allocation profiler.")
+    static let configuration = CommandConfiguration(
+        commandName: "tracemalloc",
+        abstract: "Exact allocation profiler for programs in Swift, C and C++.",
+        discussion: """
+            Example:
+              tracemalloc run -o jq.tmalloc -- jq . big.json
+              tracemalloc report jq.tmalloc --metric peak --top 10
+            """,
+        version: "0.1.0",
+        subcommands: [Run.self, Report.self, Stats.self, Tree.self, Compare.self, Doctor.self, Collect.self])
+
+    static func main() {
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let error as CommandError {
+            Terminal.error.say("\(error)")
+            Glibc.exit(error.exitCode)
+        } catch let code as ExitCode {
+            Glibc.exit(code.rawValue)
+        } catch {
+            let text = fullMessage(for: error)
+            // Help and version are answers; everything else is wrong usage, for which the parser has a code of its own.
+            if exitCode(for: error).isSuccess {
+                try? Terminal.output.write(text + "\n")
+                Glibc.exit(0)
+            }
+            try? Terminal.error.write(text + "\n")
+            Glibc.exit(CommandError.usageCode)
+        }
+    }
 }

@@ -1,1 +1,0 @@
-// AllocationReports.swift: placeholder for the first build.

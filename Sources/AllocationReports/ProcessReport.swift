@@ -1,0 +1,130 @@
+// ProcessReport.swift: `stats`, the figures of whole processes.
+package import AllocationProfile
+
+/// The totals of each process of a run; the first is the one that was started.
+package struct ProcessReport {
+    private struct Row {
+        var process: ProcessSummary
+        var callSites: Int
+        var callStacks: Int
+    }
+
+    private let rows: [Row]
+
+    package init(_ snapshots: [Snapshot]) throws(ProfileError) {
+        var rows: [Row] = []
+        for snapshot in snapshots {
+            let sites = try [snapshot].statisticTable(groupedBy: .line, measuring: .total, limit: 0)
+            rows.append(
+                Row(process: snapshot.process, callSites: sites.groupCount, callStacks: snapshot.costs.count { $0.total != .zero }))
+        }
+        self.rows = rows
+    }
+
+    package func text(_ style: TextStyle = .plain) -> String {
+        rows.map { text(of: $0, style) }.joined(separator: "\n")
+    }
+
+    private func text(of row: Row, _ style: TextStyle) -> String {
+        let process = row.process
+        let parent = process.parent.map { ", child of \($0)" } ?? ""
+        let title = "\(PrintableText.command(process.command, limit: style.room(beside: 30))) (pid \(process.pid)\(parent))"
+        var text = style.bold(title) + "\n"
+        for (name, value) in ProcessFigures.lines(process, style) { text += ProcessFigures.line(name, value, style) }
+        let cut =
+            process.truncatedStacks == 0 ? "" : ", \(PrintableText.number(process.truncatedStacks)) cut at \(process.frameLimit) frames"
+        let early = process.incompleteStacks == 0 ? "" : ", \(PrintableText.number(process.incompleteStacks)) ended early"
+        text += ProcessFigures.line("call sites", PrintableText.number(row.callSites), style)
+        text += ProcessFigures.line("call stacks", PrintableText.number(row.callStacks) + cut + early, style)
+        text += ProcessFigures.line("resident at most", process.peakRSS > 0 ? TextForm.size(process.peakRSS) : "unknown", style)
+        let odd = [
+            ("unknown frees", process.unknownFrees), ("reentrant events", process.reentrantEvents), ("lost events", process.lostEvents),
+            ("lost stacks", process.lostStacks), ("stacks compared", process.walks), ("stacks that differ", process.walkDifferences),
+            ("stacks by libunwind", process.walkFallbacks),
+        ]
+        for (name, value) in odd where value != 0 { text += ProcessFigures.line(name, PrintableText.number(value), style) }
+        let collector = "\(PrintableText.count(process.collectorEvents, "event")), \(TextForm.size(process.collectorMemory)) of memory"
+        text += ProcessFigures.line("collector", collector, style)
+        for warning in process.warnings { text += style.warning("  warning: \(PrintableText.name(warning))") + "\n" }
+        return text
+    }
+
+    /// One object: the first process's fields, then all processes.
+    package func json() -> String {
+        guard let first = rows.first else { return JSONValue.object([("processes", .array([]))]).text(outerLevels: 2) }
+        let processes = rows.map { row in JSONValue.object(fields(of: row, hasParent: true)) }
+        return JSONValue.object(fields(of: first, hasParent: false) + [("processes", .array(processes))]).text(outerLevels: 2)
+    }
+
+    private func fields(of row: Row, hasParent: Bool) -> [(String, JSONValue)] {
+        let process = row.process
+        let exit: JSONValue =
+            switch process.exit {
+            case .code(let code): .object([("code", .integer(Int(code)))])
+            case .signal(let signal): .object([("signal", .integer(Int(signal)))])
+            case .unknown: .null
+            }
+        let identity: [(String, JSONValue)] =
+            hasParent ? [("pid", .integer(Int(process.pid))), ("parent", process.parent.map { .integer(Int($0)) } ?? .null)] : []
+        let command: [(String, JSONValue)] = [("command", .array(process.command.map(JSONValue.string)))]
+        let pid: [(String, JSONValue)] = hasParent ? [] : [("pid", .integer(Int(process.pid)))]
+        let figures: [(String, JSONValue)] = [
+            ("exit", exit), ("duration", .number(process.duration)), ("threads", .integer(process.threads)),
+            ("allocations", .integer(process.allocations)), ("frees", .integer(process.frees)),
+            ("bytesAllocated", .integer(process.bytesAllocated)), ("bytesFreed", .integer(process.bytesFreed)),
+            ("currentBlocks", .integer(process.current.count)), ("currentBytes", .integer(process.current.bytes)),
+            ("peakBlocks", .integer(process.peak.count)), ("peakBytes", .integer(process.peak.bytes)),
+            ("temporaryAllocations", .integer(process.temporaryAllocations)), ("callSites", .integer(row.callSites)),
+            ("callStacks", .integer(row.callStacks)), ("unknownFrees", .integer(process.unknownFrees)),
+            ("reentrantEvents", .integer(process.reentrantEvents)), ("lostEvents", .integer(process.lostEvents)),
+            ("truncatedStacks", .integer(process.truncatedStacks)), ("peakRSS", .integer(process.peakRSS)),
+            (
+                "collector",
+                .object([("events", .integer(process.collectorEvents)), ("peakMemory", .integer(process.collectorMemory))])
+            ),
+        ]
+        let further: [(String, JSONValue)] = [
+            ("executable", .string(process.executable)), ("started", .number(process.started)), ("peakTime", .number(process.peakTime)),
+            ("temporaryBytes", .integer(process.temporaryBytes)), ("frameLimit", .integer(process.frameLimit)),
+            ("lostStacks", .integer(process.lostStacks)), ("incompleteStacks", .integer(process.incompleteStacks)),
+            ("walks", .integer(process.walks)), ("walkDifferences", .integer(process.walkDifferences)),
+            ("walkFallbacks", .integer(process.walkFallbacks)), ("warnings", .array(process.warnings.map(JSONValue.string))),
+        ]
+        return identity + command + pid + figures + further
+    }
+}
+
+/// The figures that `stats` and the summary of a run have in common.
+enum ProcessFigures {
+    static func line(_ name: String, _ value: String, _ style: TextStyle) -> String {
+        style.dim("  " + PrintableText.right(padded: name, to: 20)) + value + "\n"
+    }
+
+    static func lines(_ process: ProcessSummary, _ style: TextStyle) -> [(String, String)] {
+        let alive = process.exit == .unknown ? "alive" : "alive at exit"
+        return [
+            ("ended", end(of: process)),
+            ("allocations", "\(PrintableText.number(process.allocations)), \(TextForm.size(process.bytesAllocated))"),
+            ("frees", "\(PrintableText.number(process.frees)), \(TextForm.size(process.bytesFreed))"),
+            ("peak", "\(memory(process.peak)), after \(PrintableText.duration(process.peakTime))"),
+            (alive, memory(process.current)),
+            (
+                "temporary",
+                "\(PrintableText.count(process.temporaryAllocations, "allocation")) "
+                    + "(\(PrintableText.percent(process.temporaryAllocations, of: process.allocations)))"
+            ),
+            ("threads", PrintableText.number(process.threads)),
+        ]
+    }
+
+    static func end(of process: ProcessSummary) -> String {
+        let time = "after \(PrintableText.duration(process.duration))"
+        return switch process.exit {
+        case .code(let code): "with exit code \(code), \(time)"
+        case .signal(let signal): "by signal \(signal), \(time)"
+        case .unknown: "exit code unknown, \(time)"
+        }
+    }
+
+    static func memory(_ tally: Tally) -> String { "\(TextForm.size(tally.bytes)) in \(PrintableText.count(tally.count, "block"))" }
+}

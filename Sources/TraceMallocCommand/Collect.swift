@@ -1,0 +1,58 @@
+// Collect.swift: the hidden `tracemalloc collect`, which the preloaded library starts when there is no `run`.
+import AllocationProfile
+import AllocationRecording
+import AllocationReports
+import AllocationStore
+import ArgumentParser
+import CLinux
+import Glibc
+
+struct Collect: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Collect a session that a preloaded library made.", shouldDisplay: false)
+
+    @Option(help: "Directory of the session.")
+    var session: String
+
+    @Option(help: "Where to write.")
+    var output: String
+
+    @Flag(help: "Overwrite the output when it exists.")
+    var force = false
+
+    @Option(help: "Innermost frames to keep of each stack.")
+    var frames = FrameCount(256)
+
+    func run() throws {
+        leaveTheProgram()
+        let file: OutputFile
+        do { file = try OutputFile(path: output, force: force) } catch { throw CommandError.noOutput(error) }
+        let collector: Collector, joined: Session
+        do {
+            joined = try Session(joining: session)
+            collector = try Collector(session: joined, options: CollectorOptions(frameLimit: frames.count))
+        } catch {
+            file.remove()
+            throw CommandError.noRecording(error)
+        }
+        var snapshots = collector.run(untilIdle: true) { file.checkpoint($0) }
+        joined.remove()
+        if let failure = Recording.finish(&snapshots, file) { throw CommandError.noOutput(failure) }
+        if snapshots.isEmpty { Terminal.error.say("nothing was recorded in \(session)") }
+        Terminal.error.say("wrote \(output)")
+    }
+
+    /// The collector outlives the program that it was started from: it holds none of its files (a reader of the program's
+    /// output would wait for us), does not belong to its terminal, and is not stopped by what stops the program.
+    private func leaveTheProgram() {
+        setsid()
+        for signal in [SIGINT, SIGHUP, SIGPIPE] { Glibc.signal(signal, SIG_IGN) }
+        let null = open("/dev/null", O_RDWR)
+        if null >= 0 {
+            dup2(null, STDIN_FILENO)
+            dup2(null, STDOUT_FILENO)
+        }
+        if tm_close_from(3) != 0 {
+            for descriptor in 3..<Int32(clamping: max(sysconf(Int32(_SC_OPEN_MAX)), 3)) { close(descriptor) }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+// CommandError.swift: everything that ends a command early, as a sentence and an exit code.
+import AllocationProfile
+import AllocationRecording
+import AllocationReports
+import AllocationStore
+
+/// What went wrong, where, and the way out.
+enum CommandError: Error, CustomStringConvertible {
+    case unreadable(StoreError)
+    case emptySnapshot(path: String)
+    case unknownProcess(Int32, path: String, known: [Int32])
+    case unanswerable(ProfileError)
+    case typesUnknown
+    case cannotPrint(SystemError)
+
+    case refused(ProgramRefusal)
+    /// `tried`: directories, or the path that the user set.
+    case noLibrary(tried: [String])
+    case unusableLibraryPath(String)
+    case noRecording(RecordingError)
+    case noOutput(StoreError)
+    case unwritableDirectory(SystemError)
+    case cannotStart(program: String, SystemError)
+    case noThread
+
+    static let usageCode: Int32 = 2
+
+    var exitCode: Int32 {
+        switch self {
+        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noOutput, .unwritableDirectory:
+            CommandError.usageCode
+        case .refused, .noLibrary, .unusableLibraryPath, .noRecording, .cannotStart, .noThread: 3
+        }
+    }
+
+    var description: String {
+        switch self {
+        case .unreadable(let error), .noOutput(let error): "\(error)"
+        case .emptySnapshot(let path): "\(path) holds no process: nothing was recorded in that run"
+        case .unknownProcess(let pid, let path, let known):
+            "\(path) holds no process \(pid); it holds \(known.map(String.init).joined(separator: ", "))"
+        case .unanswerable(let error): "\(error)"
+        case .typesUnknown: "types of objects are not recorded; group --by line, function, file, module or traceback"
+        case .cannotPrint(let error): "cannot write to standard output: \(error)"
+        case .refused(let refusal): "\(refusal)"
+        case .noLibrary(let tried):
+            "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"
+        case .unusableLibraryPath(let path):
+            "the library \(path) cannot be preloaded: the loader splits names at spaces and colons; set TRACEMALLOC_LIBRARY to another path"
+        case .noRecording(let error): "\(error)"
+        case .unwritableDirectory(let error): "cannot write to the current directory: \(error); choose a file with -o"
+        case .cannotStart(let program, let error): "cannot start \(program): \(error)"
+        case .noThread: "cannot start a thread for the collector: the limit of processes (ulimit -u) is reached"
+        }
+    }
+}

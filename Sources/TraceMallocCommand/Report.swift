@@ -1,0 +1,34 @@
+// Report.swift: `tracemalloc report`, the memory of a run in rows.
+import AllocationProfile
+import AllocationReports
+import ArgumentParser
+
+struct Report: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show which places of the program use how much memory.",
+        discussion: """
+            All processes of FILE are added up.
+
+            Example:
+              tracemalloc report jq.tmalloc --by function --metric peak --top 10
+            """)
+
+    @Argument(help: "A file that `run` wrote.")
+    var file: String
+
+    @OptionGroup var options: QuestionOptions
+    @OptionGroup var selection: SelectionOptions
+
+    @Option(help: "How to print.")
+    var format = OutputFormat.text
+
+    func run() throws {
+        let snapshots = try selection.read(file, attribution: options.attribute)
+        let report: StatisticsReport
+        do { report = try StatisticsReport(snapshots, options.question(for: format)) } catch { throw CommandError.unanswerable(error) }
+        if format == .json { return try Terminal.output.write(report.json()) }
+        if report.isEmpty { Terminal.error.say("nothing to show: no stack has \(options.metric.rawValue) memory") }
+        let sources = SourceLines()
+        try Terminal.output.write(report.text(Terminal.output.style, sourceLine: sources.line))
+    }
+}

@@ -1,0 +1,114 @@
+// Run.swift: `tracemalloc run`, runs a program and records its allocations.
+import AllocationProfile
+import AllocationRecording
+import AllocationReports
+import AllocationStore
+import AllocationSymbols
+import ArgumentParser
+import Glibc
+import Synchronization
+
+struct Run: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run a program and record its allocations.",
+        usage: """
+            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--quiet] \
+            -- COMMAND [ARG ...]
+            """,
+        discussion: """
+            The program keeps its standard streams, signals, directory and exit code. A summary goes to standard error when it \
+            and the processes that it started have ended; after it has ended, Ctrl-C ends the waiting for the others.
+
+            Example:
+              tracemalloc run -o jq.tmalloc -- jq . big.json
+            """)
+
+    @Option(name: [.short, .customLong("output")], help: ArgumentHelp("Where to write (default: PROGRAM.PID.tmalloc).", valueName: "file"))
+    var output: String?
+
+    @Flag(help: "Overwrite FILE when it exists.")
+    var force = false
+
+    @Option(help: ArgumentHelp("Innermost frames to keep of each stack, 1 to 65535.", valueName: "n"))
+    var frames = FrameCount(256)
+
+    @Option(help: ArgumentHelp("Call sites in the summary.", valueName: "n"))
+    var top = 10
+
+    @Option(help: ArgumentHelp("Begin a new generation every 500ms, 2s, 1m …", valueName: "duration"))
+    var markEvery: MarkInterval?
+
+    @Flag(help: "Leave the processes that the program starts alone.")
+    var noFollowChildren = false
+
+    @Flag(name: .shortAndLong, help: "No summary, only the name of the file.")
+    var quiet = false
+
+    @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The program and its arguments.", valueName: "command"))
+    var command: [String]
+
+    func validate() throws {
+        if top < 0 { throw ValidationError("--top cannot be negative.") }
+        if words.isEmpty { throw ValidationError("There is no COMMAND to run.") }
+        // Everything from the first word that is no option of ours is the program's; what looks like one needs the separator.
+        guard let first = command.first, first.hasPrefix("-"), first != "--" else { return }
+        if first == "--help" || first == "-h" { throw CleanExit.helpRequest(self) }
+        throw ValidationError("Unknown option '\(first)'. (A program of that name: put -- before it.)")
+    }
+
+    /// The program's own words: the separator is ours.
+    private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
+
+    func run() throws {
+        let words = words
+        let program: TracedProgram
+        do { program = try TracedProgram(named: words[0]) } catch { throw CommandError.refused(error) }
+        let library = try PreloadLibrary.find()
+        let supervisor = Supervisor(waitsForAll: !noFollowChildren)
+
+        let recording = try Recording(
+            output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration)
+        let pid: pid_t
+        do {
+            let environment = try recording.environment(preloading: library)
+            try recording.begin()
+            pid = try supervisor.start(program, argumentCount: words.count, environment: environment)
+        } catch {
+            recording.abandon()
+            throw error
+        }
+        recording.nameOutput(after: words[0], pid: pid, force: force)
+        var hasWaited = false
+        let exit = supervisor.wait(for: pid, ended: recording.noteExit) {
+            if !hasWaited, Terminal.error.isTerminal, !quiet {
+                Terminal.error.say("\(words[0]) has ended; waiting for processes that it left (Ctrl-C ends the waiting)")
+            }
+            hasWaited = true
+        }
+        let warnings = program.hasOwnAllocator ? [program.ownAllocatorWarning] : []
+        let snapshots = recording.end(warnings: warnings)
+        try report(snapshots, recording, library, words)
+        throw ExitCode(Run.code(of: exit))
+    }
+
+    private func report(_ snapshots: [Snapshot], _ recording: Recording, _ library: PreloadLibrary, _ words: [String]) throws {
+        if snapshots.isEmpty {
+            Terminal.error.say(
+                "nothing was recorded: \(words[0]) did not load \(library.path), or ended before it could; "
+                    + "see `tracemalloc doctor \(words[0])`")
+        } else if !quiet {
+            do { try Terminal.error.write(try RunSummary(snapshots, limit: top).text(Terminal.error.style)) } catch {
+                Terminal.error.say("no summary: \(error)")
+            }
+        }
+        recording.sayWhatWasWritten()
+    }
+
+    private static func code(of exit: ProcessExit) -> Int32 {
+        switch exit {
+        case .code(let code): code
+        case .signal(let signal): 128 + signal
+        case .unknown: 1
+        }
+    }
+}

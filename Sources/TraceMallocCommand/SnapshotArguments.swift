@@ -1,0 +1,107 @@
+// SnapshotArguments.swift: options that the reading commands share.
+public import AllocationProfile
+import AllocationReports
+import AllocationStore
+public import ArgumentParser
+
+extension Metric: ExpressibleByArgument {}
+extension StatisticOrder: ExpressibleByArgument {}
+extension Attribution: ExpressibleByArgument {}
+
+enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
+    case text, json
+}
+
+/// A grouping; `type` is understood so that it can be answered with a sentence, and not offered.
+struct GroupingArgument: ExpressibleByArgument {
+    let grouping: Grouping
+
+    init(_ grouping: Grouping) { self.grouping = grouping }
+
+    init?(argument: String) {
+        guard let grouping = Grouping(rawValue: argument) else { return nil }
+        self.grouping = grouping
+    }
+
+    static let allValueStrings = Grouping.allCases.filter { $0 != .type }.map(\.rawValue)
+    var defaultValueDescription: String { grouping.rawValue }
+}
+
+/// Which memory, in which rows.
+struct QuestionOptions: ParsableArguments {
+    @Option(name: .customLong("by"), help: "What makes a row.")
+    var grouping = GroupingArgument(.line)
+
+    @Option(help: "What is counted.")
+    var metric = Metric.current
+
+    @Option(help: "Which column sorts.")
+    var sort = StatisticOrder.bytes
+
+    @Option(help: ArgumentHelp("Print at most N rows, 0 for all (default: 30 on a terminal, else all).", valueName: "n"))
+    var top: Int?
+
+    @Flag(help: "Charge every frame of a stack, not just its call site.")
+    var cumulative = false
+
+    @Option(help: "Which frame is the call site: the innermost outside of system libraries, or the innermost of all.")
+    var attribute = Attribution.user
+
+    func validate() throws {
+        if let top, top < 0 { throw ValidationError("--top cannot be negative.") }
+        if grouping.grouping == .type { throw CommandError.typesUnknown }
+        if grouping.grouping == .traceback && cumulative { throw CommandError.unanswerable(.cumulativeTraceback) }
+    }
+
+    func question(for format: OutputFormat) -> ReportQuestion {
+        var question = ReportQuestion()
+        question.grouping = grouping.grouping
+        question.metric = metric
+        question.order = sort
+        question.attribution = attribute
+        question.isCumulative = cumulative
+        question.limit = RowLimit.limit(top, format)
+        return question
+    }
+}
+
+/// A terminal shows what is largest; a pipe gets everything, as nobody sees there that rows are missing.
+enum RowLimit {
+    static func limit(_ top: Int?, _ format: OutputFormat) -> Int? {
+        guard let top else { return format == .text && Terminal.output.isTerminal ? 30 : nil }
+        return top == 0 ? nil : top
+    }
+}
+
+/// Which stacks of a file.
+struct SelectionOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Only stacks whose call site's file, function or module matches, as *name*.", valueName: "pattern"))
+    var include: [String] = []
+
+    @Option(help: ArgumentHelp("No stacks whose call site's file, function or module matches.", valueName: "pattern"))
+    var exclude: [String] = []
+
+    @Option(help: "Only this process of the file.")
+    var pid: Int32?
+
+    func read(_ path: String, attribution: Attribution = .user) throws(CommandError) -> [Snapshot] {
+        let filters =
+            include.flatMap { [Filter.include(file: $0), .include(function: $0), .include(module: $0)] }
+            + exclude.flatMap { [Filter.exclude(file: $0), .exclude(function: $0), .exclude(module: $0)] }
+        let snapshots = try SnapshotReader.read(path, pid: pid)
+        return filters.isEmpty ? snapshots : snapshots.map { $0.filtered(by: filters, attribution: attribution) }
+    }
+}
+
+enum SnapshotReader {
+    static func read(_ path: String, pid: Int32?) throws(CommandError) -> [Snapshot] {
+        let content: (snapshots: [Snapshot], complete: Bool)
+        do { content = try SnapshotFile.read(path) } catch { throw .unreadable(error) }
+        guard !content.snapshots.isEmpty else { throw .emptySnapshot(path: path) }
+        if !content.complete { Terminal.error.say("\(path) is a checkpoint: the recording was not finished") }
+        guard let pid else { return content.snapshots }
+        let selected = content.snapshots.filter { $0.process.pid == pid }
+        guard !selected.isEmpty else { throw .unknownProcess(pid, path: path, known: content.snapshots.map(\.process.pid)) }
+        return selected
+    }
+}

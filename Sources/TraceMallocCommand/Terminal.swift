@@ -1,0 +1,37 @@
+// Terminal.swift: standard output and standard error, and what the terminals behind them can do.
+import AllocationReports
+import Glibc
+
+struct Terminal {
+    static let output = Terminal(descriptor: STDOUT_FILENO)
+    static let error = Terminal(descriptor: STDERR_FILENO)
+
+    let descriptor: Int32
+
+    var isTerminal: Bool { isatty(descriptor) != 0 }
+
+    /// Color and width only on terminals; `NO_COLOR` is honored.
+    var style: TextStyle {
+        guard isTerminal, Unsafe.variable("TERM") != "dumb" else { return .plain }
+        let columns = Unsafe.variable("COLUMNS").flatMap { Int($0) } ?? Unsafe.columns(of: descriptor)
+        return TextStyle(columns: columns ?? 80, usesColor: Unsafe.variable("NO_COLOR")?.isEmpty ?? true)
+    }
+
+    /// A reader that has gone away is not an error: it has seen what it wanted.
+    func write(_ text: String) throws(CommandError) {
+        guard let number = Unsafe.write(text, to: descriptor), number != EPIPE else { return }
+        throw .cannotPrint(SystemError(number: number))
+    }
+
+    /// One line of our own; there is nowhere to report that it could not be written.
+    func say(_ sentence: String) { try? write("tracemalloc: \(PrintableText.name(sentence, limit: 2000))\n") }
+
+    /// A line that stays until `clearProgress`, on terminals only.
+    func showProgress(_ text: String) {
+        if isTerminal { try? write("\r\u{1b}[2K\(text)") }
+    }
+
+    func clearProgress() {
+        if isTerminal { try? write("\r\u{1b}[2K") }
+    }
+}

@@ -1,2 +1,0 @@
-// AllocationReportsTests.swift: placeholder for the first build.
-import Testing
