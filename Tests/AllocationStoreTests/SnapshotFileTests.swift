@@ -1,0 +1,2 @@
+// SnapshotFileTests.swift: snapshots written and read back.
+import Testing
