@@ -177,13 +177,14 @@ static inline __attribute__((always_inline)) enum step step(struct tm_unwinder *
         }
         if (rule.saved != TM_SAVED_NOT) fresh->fp_at = (rule.saved == TM_SAVED_AT_CFA ? cfa : fp) + (uintptr_t)(intptr_t)rule.fp_offset;
     } else if (rule.kind == TM_RULE_GUESSED) {
-        if (fp == 0 || fp < sp || fp - sp > TM_CPU_GUESS_REACH || !may_read(unwinder, sp, fp + sizeof fp)) return STEP_EARLY;
+        if (fp == 0) return STEP_END;  // the ABI's mark of the outermost frame
+        if (fp < sp || fp - sp > TM_CPU_GUESS_REACH || !may_read(unwinder, sp, fp + sizeof fp)) return STEP_EARLY;
         cfa = fp + TM_CPU_GUESS_CFA;
         fresh->fp_at = fp + TM_CPU_GUESS_FP;
     } else if (rule.kind == TM_RULE_PLT) {
         cfa = sp + sizeof cfa;
     } else {
-        return rule.kind == TM_RULE_END ? STEP_END : STEP_FOREIGN;
+        return rule.kind == TM_RULE_FOREIGN ? STEP_FOREIGN : STEP_END;
     }
     fresh->pc_at = cfa + (uintptr_t)TM_CPU_RETURN_AT_CFA;
     if (__builtin_expect(cfa <= sp || !may_read(unwinder, sp, fresh->pc_at), 0)) return leave_stack(unwinder, cfa);
@@ -381,19 +382,23 @@ static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, str
 }
 
 // ---- Comparing with libunwind
-static void verify(struct tm_unwinder *unwinder, struct tm_caller from) {
+// Beyond a frame without unwind info there is nothing to compare: libunwind 1.6 goes on with a wrong stack pointer.
+static int agrees(const struct tm_unwinder *unwinder, const struct tm_foreign_frame *theirs, size_t their_count) {
     uint32_t count = unwinder->count;
-    if (count == 0) return;
-    struct tm_foreign_frame *foreign = unwinder->foreign;
-    size_t theirs = tm_libunwind_walk(from.pc, from.sp, foreign, unwinder->capacity + 1, unwinder->scratch);
-    int same = unwinder->is_cut || theirs == count, is_guess = 0;
-    for (uint32_t i = 0; i < count && !is_guess && same; i++) {
+    for (uint32_t i = 0; i < count; i++) {
         const struct frame *frame = &unwinder->frames[count - 1 - i];
-        if (i >= theirs || foreign[i].pc != frame->pc) same = 0;
-        is_guess = (frame->flags & GUESSED) != 0;
+        if (i >= their_count || theirs[i].pc != frame->pc) return 0;
+        if (frame->flags & GUESSED) return 1;
     }
+    return unwinder->is_cut || their_count == count;
+}
+
+static void verify(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t node) {
+    uint32_t count = unwinder->count;
+    if (count == 0 || unwinder->frames[count - 1].node != node) return;  // libunwind's own stack
+    size_t theirs = tm_libunwind_walk(from.pc, from.sp, unwinder->foreign, unwinder->capacity + 1, unwinder->scratch);
     tm_add64(&options.counters->walks, 1);
-    if (!same && !is_guess) tm_add64(&options.counters->differences, 1);
+    if (!agrees(unwinder, unwinder->foreign, theirs)) tm_add64(&options.counters->differences, 1);
 }
 
 // ---- The way in
@@ -409,6 +414,6 @@ uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller from) 
     const struct frame *last = &unwinder->frames[(int64_t)count - 1];
     if (count && is_same(last, from.pc, from.sp, from.fp) && all_hold(unwinder, count - 1)) node = last->node;
     else node = walk(unwinder, from, (int64_t)count - 1);
-    if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, from);
+    if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, from, node);
     return node;
 }
