@@ -1,2 +1,0 @@
-// AllocationRecordingTests.swift: placeholder for the first build.
-import Testing

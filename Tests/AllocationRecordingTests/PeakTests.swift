@@ -1,0 +1,114 @@
+// PeakTests.swift: random programs, counted twice: by the collector in one pass, and by a model that keeps everything.
+import AllocationProfile
+import CRecording
+import Testing
+
+@testable import AllocationRecording
+
+/// A small generator whose seed a failing test can print.
+struct Seeded: RandomNumberGenerator {
+    var state: UInt64
+    mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+}
+
+/// Keeps a picture of all stacks at each new maximum.
+private struct Model {
+    var live: [UInt64: (size: Int, stack: UInt32)] = [:]
+    var current: [UInt32: Tally] = [:]
+    var total: [UInt32: Tally] = [:]
+    var peak: [UInt32: Tally] = [:]
+    var peakBytes = 0
+    var bytes = 0
+    var temporary = 0
+    var last: [Int: UInt64] = [:]
+
+    mutating func allocate(_ address: UInt64, _ size: Int, _ stack: UInt32, ring: Int) {
+        live[address] = (size, stack)
+        current[stack, default: .zero] += Tally(bytes: size, count: 1)
+        total[stack, default: .zero] += Tally(bytes: size, count: 1)
+        bytes += size
+        for (other, block) in last where block == address { last[other] = nil }
+        last[ring] = address
+        if bytes > peakBytes {
+            peakBytes = bytes
+            peak = current
+        }
+    }
+
+    mutating func free(_ address: UInt64, ring: Int, isRealloc: Bool = false) {
+        let block = live.removeValue(forKey: address)!
+        current[block.stack]! -= Tally(bytes: block.size, count: 1)
+        bytes -= block.size
+        if last[ring] == address && !isRealloc {
+            temporary += 1
+            last[ring] = nil
+        }
+    }
+}
+
+@Suite struct PeakTests {
+    @Test(arguments: 0..<30) func `peak, current, total and temporary agree with a model`(round: Int) throws {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = Seeded(state: seed)
+        let program = FakeProgram(FakeProgram.Options(capacityStart: 256))
+        let rings = Int.random(in: 1...4, using: &random)
+        for _ in 0..<rings { _ = program.addRing() }
+        let stacks = (1...Int.random(in: 1...12, using: &random)).map { program.addStack([UInt64($0) << 8]) }
+        let recording = try program.recording()
+        defer { recording.free() }
+        var model = Model()
+        var addresses: [UInt64] = []
+        let ceiling = Int.random(in: 2...300, using: &random)
+        for step in 0..<4000 {
+            let ring = Int.random(in: 0..<rings, using: &random)
+            let stack = stacks.randomElement(using: &random)!
+            let size = Int.random(in: 0...1000, using: &random)
+            let choice = Int.random(in: 0..<10, using: &random)
+            if addresses.isEmpty || (choice < 5 && addresses.count < ceiling) {
+                var address: UInt64
+                repeat { address = UInt64.random(in: 1...1000, using: &random) << 4 } while model.live[address] != nil
+                addresses.append(address)
+                program.allocate(address, UInt64(size), stack: stack, ring: ring)
+                model.allocate(address, size, stack, ring: ring)
+            } else {
+                let index = Int.random(in: 0..<addresses.count, using: &random)
+                // The newest block more often than chance would: temporaries.
+                let address = addresses.remove(at: choice == 9 ? addresses.count - 1 : index)
+                if choice == 8 {
+                    program.release(address, ring: ring)
+                    program.result(address, UInt64(size), stack: stack, ring: ring)
+                    model.free(address, ring: ring, isRealloc: true)
+                    model.allocate(address, size, stack, ring: ring)
+                    addresses.append(address)
+                } else {
+                    program.free(address, ring: ring)
+                    model.free(address, ring: ring)
+                }
+            }
+            if step % 50 == 0 { _ = recording.round() }
+        }
+        recording.end(at: SystemCalls.monotonic())
+        #expect(recording.brokenInvariants() == [], "seed \(seed)")
+        let result = recording.snapshot(frameLimit: 256, at: SystemCalls.monotonic())
+        func byStack(_ metric: Metric) -> [UInt64: Tally] {
+            Dictionary(uniqueKeysWithValues: result.costs.map { cost in
+                (result.locations[Int(result.nodes[Int(cost.stack)].location)].address, cost[metric])
+            }).filter { $0.value != .zero }
+        }
+        func byStack(_ figures: [UInt32: Tally]) -> [UInt64: Tally] {
+            Dictionary(uniqueKeysWithValues: figures.map { (program.node($0.key).pointee.pc, $0.value) }).filter { $0.value != .zero }
+        }
+        #expect(byStack(.peak) == byStack(model.peak), "seed \(seed)")
+        #expect(byStack(.current) == byStack(model.current), "seed \(seed)")
+        #expect(byStack(.total) == byStack(model.total), "seed \(seed)")
+        #expect(result.process.temporaryAllocations == model.temporary, "seed \(seed)")
+        #expect(result.process.peak.bytes == model.peakBytes, "seed \(seed)")
+        #expect(result.process.unknownFrees == 0, "seed \(seed)")
+    }
+}
