@@ -78,7 +78,8 @@ package struct Location: Hashable, Sendable {
     }
 
     /// The address of the call instruction: the one place where the return-address-minus-one rule lives.
-    package var lookupAddress: UInt64 { isExact || address == 0 ? address : address - 1 }
+    /// An async parent resumes at the start of a function: nothing was called there.
+    package var lookupAddress: UInt64 { isExact || isAsync || address == 0 ? address : address - 1 }
 }
 
 /// A frame under its caller.

@@ -45,9 +45,9 @@ struct RustDemangler {
     }
 
     /// `_` is 0, `0_` is 1, `Z_` is 62 …
-    private mutating func base62() throws -> Int {
+    private mutating func base62() throws -> UInt64 {
         if take(if: "_") { return 0 }
-        var value = 0
+        var value: UInt64 = 0
         while true {
             let byte = try take()
             let digit: UInt8
@@ -62,20 +62,20 @@ struct RustDemangler {
             default: throw Malformed()
             }
             let (product, tooBig) = value.multipliedReportingOverflow(by: 62)
-            let (sum, overflow) = product.addingReportingOverflow(Int(digit))
+            let (sum, overflow) = product.addingReportingOverflow(UInt64(digit))
             if tooBig || overflow { throw Malformed() }
             value = sum
         }
     }
 
     /// The number behind `tag` plus one, 0 without the tag.
-    private mutating func optionalNumber(_ tag: Unicode.Scalar) throws -> Int {
+    private mutating func optionalNumber(_ tag: Unicode.Scalar) throws -> UInt64 {
         guard take(if: tag) else { return 0 }
         let value = try base62()
-        return value < Int.max ? value + 1 : value
+        return value < UInt64.max ? value + 1 : value
     }
 
-    private mutating func identifier() throws -> (name: ArraySlice<UInt8>, number: Int) {
+    private mutating func identifier() throws -> (name: ArraySlice<UInt8>, number: UInt64) {
         let number = try optionalNumber("s")
         let isPunycode = take(if: "u")
         var length = 0
@@ -125,8 +125,7 @@ struct RustDemangler {
     /// Prints again what stands earlier in the name.
     private mutating func backReference(_ body: (inout Self) throws -> Void) throws {
         let here = position - 1
-        let target = try base62()
-        guard target < here else { throw Malformed() }
+        guard let target = Int(exactly: try base62()), target < here else { throw Malformed() }
         if isSilent { return }
         let back = position
         position = target

@@ -35,108 +35,145 @@ struct SwiftFunctionName {
     ]
 
     init(demangled text: String) {
-        var rest = text[...]
-        var shown = ""
+        var rest = Array(text.utf8)[...]
+        var shown: [UInt8] = []
         var isThunk = false
-        stripping: while true {
-            rest = Self.withoutStep(rest)
-            for role in Self.roles where rest.hasPrefix(role) {
-                if role == "static " { shown += role }
-                rest = rest.dropFirst(role.count)
-                continue stripping
+        stripping: while let first = rest.first {
+            if first == UInt8(ascii: "("), let behind = Self.behindStep(rest) {
+                rest = behind
+                continue
             }
-            for copy in Self.copies where rest.hasPrefix(copy) {
-                guard let end = Self.endOfArguments(rest.dropFirst(copy.count)) else { break stripping }
-                rest = rest[end...]
-                if rest.hasPrefix(" of ") { rest = rest.dropFirst(4) }
-                continue stripping
-            }
-            for word in Self.glue where rest.hasPrefix(word) {
-                isThunk = true
-                shown += word
-                rest = rest.dropFirst(word.count)
+            guard let words = Self.wordsByFirst[first] else { break }
+            for word in words where rest.starts(with: word.text) {
+                rest = rest.dropFirst(word.text.count)
+                switch word.kind {
+                case .role: if word.text.elementsEqual("static ".utf8) { shown += word.text }
+                case .glue:
+                    isThunk = true
+                    shown += word.text
+                case .copy:
+                    guard let behind = Self.behindArguments(rest) else { break stripping }
+                    rest = behind.starts(with: " of ".utf8) ? behind.dropFirst(4) : behind
+                }
                 continue stripping
             }
             break
         }
         let owner = Self.afterLastIn(rest)
         module = Self.module(of: owner)
-        entity = String(owner)
+        entity = String(decoding: owner, as: UTF8.self)
         self.isThunk = isThunk
         display = Self.short(shown + rest)
     }
 
-    /// Drops `(1) await resume partial function for `: a part of an async function.
-    private static func withoutStep(_ text: Substring) -> Substring {
-        guard text.first == "(", let end = text.firstIndex(of: ")"), text[..<end].dropFirst().allSatisfy(\.isNumber) else { return text }
-        for kind in [") await resume partial function for ", ") suspend resume partial function for "] where text[end...].hasPrefix(kind) {
-            return text[end...].dropFirst(kind.count)
-        }
-        return text
+    private struct Word {
+        enum Kind { case role, glue, copy }
+        var text: [UInt8]
+        var kind: Kind
     }
 
-    /// Index behind the `>` that closes an argument list whose `<` was already read.
-    private static func endOfArguments(_ text: Substring) -> Substring.Index? {
-        var depth = 1
-        var previous: UInt8 = 0
-        for index in text.utf8.indices {
-            let byte = text.utf8[index]
-            if byte == UInt8(ascii: "<") { depth += 1 }
-            if byte == UInt8(ascii: ">"), previous != UInt8(ascii: "-") {
-                depth -= 1
-                if depth == 0 { return text.utf8.index(after: index) }
-            }
-            previous = byte
+    private static let wordsByFirst: [UInt8: [Word]] = Dictionary(
+        grouping: copies.map { Word(text: Array($0.utf8), kind: .copy) } + roles.map { Word(text: Array($0.utf8), kind: .role) }
+            + glue.map { Word(text: Array($0.utf8), kind: .glue) },
+        by: { $0.text[0] })
+
+    /// Skips `(1) await resume partial function for `: a part of an async function.
+    private static func behindStep(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        let rest = text.dropFirst().drop { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+        for kind in [") await resume partial function for ", ") suspend resume partial function for "] where rest.starts(with: kind.utf8) {
+            return rest.dropFirst(kind.utf8.count)
         }
         return nil
     }
 
+    /// Skips an argument list whose `<` was already read.
+    private static func behindArguments(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        var depth = 1
+        for index in text.indices {
+            if text[index] == UInt8(ascii: "<") { depth += 1 }
+            if closesAngle(text, index) {
+                depth -= 1
+                if depth == 0 { return text[(index + 1)...] }
+            }
+        }
+        return nil
+    }
+
+    /// `>`, but not that of an arrow.
+    private static func closesAngle(_ text: ArraySlice<UInt8>, _ index: Int) -> Bool {
+        text[index] == UInt8(ascii: ">") && (index == text.startIndex || text[index - 1] != UInt8(ascii: "-"))
+    }
+
     /// `closure #1 () -> () in App.run()` → `App.run()`: what comes after the last " in " outside of brackets.
-    private static func afterLastIn(_ text: Substring) -> Substring {
+    private static func afterLastIn(_ text: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
         var depth = 0
-        var previous: UInt8 = 0
         var start = text.startIndex
-        for index in text.utf8.indices {
-            let byte = text.utf8[index]
-            switch byte {
+        for index in text.indices {
+            switch text[index] {
             case UInt8(ascii: "("), UInt8(ascii: "<"), UInt8(ascii: "["), UInt8(ascii: "{"): depth += 1
-            case UInt8(ascii: ">") where previous == UInt8(ascii: "-"): break
-            case UInt8(ascii: ")"), UInt8(ascii: ">"), UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
-            case UInt8(ascii: " ") where depth == 0 && text.utf8[index...].starts(with: " in ".utf8):
-                start = text.utf8.index(index, offsetBy: 4)
+            case UInt8(ascii: ")"), UInt8(ascii: "]"), UInt8(ascii: "}"): depth -= 1
+            case UInt8(ascii: ">"): if closesAngle(text, index) { depth -= 1 }
+            case UInt8(ascii: " ") where depth == 0 && text[index...].starts(with: " in ".utf8): start = index + 4
             default: break
             }
-            previous = byte
         }
         return text[start...]
     }
 
-    private static func module(of entity: Substring) -> String {
+    private static func module(of entity: ArraySlice<UInt8>) -> String {
         var text = entity
-        if text.hasPrefix("static ") { text = text.dropFirst(7) }
-        if text.hasPrefix("conformance ") { text = text.dropFirst(12) }
+        for word in ["static ", "conformance "] where text.starts(with: word.utf8) { text = text.dropFirst(word.utf8.count) }
         let mark = "(extension in "
-        if text.hasPrefix(mark) { return text.dropFirst(mark.count).prefix(before: ")") }
-        return String(text.prefix { $0 == "_" || $0.isLetter || $0.isNumber })
+        if text.starts(with: mark.utf8) {
+            return String(decoding: text.dropFirst(mark.utf8.count).prefix { $0 != UInt8(ascii: ")") }, as: UTF8.self)
+        }
+        return String(decoding: text.prefix { isWord($0) && $0 != UInt8(ascii: ".") }, as: UTF8.self)
     }
 
-    /// Leaves out what every Swift programmer reads over, as `swift demangle --simplified` does.
-    private static func short(_ text: String) -> String {
+    /// Leaves out what every Swift programmer reads over, as `swift demangle --simplified` does: the module of the standard
+    /// library, and the long forms of `[Element]` and `Wrapped?`.
+    private static func short(_ bytes: [UInt8]) -> String {
         var result: [UInt8] = []
-        let bytes = Array(text.utf8)
-        let noise = Array("Swift.".utf8)
-        var index = 0
-        while index < bytes.count {
-            let startsWord = index == 0 || !isWord(bytes[index - 1])
-            if startsWord, bytes[index] == noise[0], bytes[index...].starts(with: noise) {
-                index += noise.count
+        result.reserveCapacity(bytes.count)
+        shorten(bytes[...], into: &result, depth: 0)
+        let end = " -> ()".utf8
+        if result.count > end.count, result.suffix(end.count).elementsEqual(end) { result.removeLast(end.count) }
+        return String(decoding: result, as: UTF8.self)
+    }
+
+    private static let noise: [[UInt8]] = ["Swift.", "(extension in Swift):"].map { Array($0.utf8) }
+
+    private static func shorten(_ text: ArraySlice<UInt8>, into result: inout [UInt8], depth: Int) {
+        var index = text.startIndex
+        while index < text.endIndex {
+            let startsWord = index == text.startIndex || !isWord(text[index - 1])
+            guard startsWord, let word = noise.first(where: { $0[0] == text[index] && text[index...].starts(with: $0) }) else {
+                result.append(text[index])
+                index += 1
                 continue
             }
-            result.append(bytes[index])
-            index += 1
+            index += word.count
+            if depth < 32, let behind = sugar(text[index...], into: &result, depth: depth) { index = behind }
         }
-        let shown = String(decoding: result, as: UTF8.self).replacing("(extension in Swift):", with: "")
-        return shown.hasSuffix(" -> ()") ? String(shown.dropLast(6)) : shown
+    }
+
+    /// `Array<Swift.Int>` → `[Int]`. Returns the index behind it.
+    private static func sugar(_ text: ArraySlice<UInt8>, into result: inout [UInt8], depth: Int) -> Int? {
+        for (name, open, close) in [("Array<", "[", "]"), ("Optional<", "", "?")] where text.starts(with: name.utf8) {
+            let arguments = text.dropFirst(name.utf8.count)
+            guard let behind = behindArguments(arguments)?.startIndex else { return nil }
+            var inner: [UInt8] = []
+            shorten(arguments[..<(behind - 1)], into: &inner, depth: depth + 1)
+            // A space in it: a function or a composition, which needs brackets before the question mark.
+            let brackets = close == "?" && inner.contains(UInt8(ascii: " ")) && inner.first != UInt8(ascii: "[")
+            result += open.utf8
+            if brackets { result.append(UInt8(ascii: "(")) }
+            result += inner
+            if brackets { result.append(UInt8(ascii: ")")) }
+            result += close.utf8
+            return behind
+        }
+        return nil
     }
 
     private static func isWord(_ byte: UInt8) -> Bool {

@@ -37,4 +37,38 @@ import Testing
         let program = try SampleProgram(path: try Self.compile(build, in: folder))
         program.expectMarks(program.symbolicated(), file: "/sample.\(build.language)")
     }
+
+    @Test("every line of a Swift program is found, in closures, generics, inlined and async functions", arguments: [["-Onone"], ["-O", "-DOPTIMIZED"]])
+    func findsSwiftLines(flags: [String]) throws {
+        guard Tool.path("swiftc") != nil, Tool.path("clang") != nil else { return print("skipped: no Swift compiler") }
+        let folder = try TemporaryFolder()
+        let source = try folder.write(SampleSource.swift, to: "main.swift")
+        let helper = try folder.write(SampleSource.helper, to: "helper.c")
+        try Tool.run("clang", ["-O1", "-c", helper, "-o", "\(folder.path)/helper.o"])
+        let path = "\(folder.path)/sample"
+        try Tool.run("swiftc", flags + ["-g", source, "\(folder.path)/helper.o", "-module-cache-path", "\(folder.path)/cache", "-o", path])
+        let program = try SampleProgram(path: path)
+        let found = program.symbolicated()
+        program.expectMarks(found, file: "/main.swift")
+        // All of it is the user's, whatever is inlined into it.
+        for frames in found { #expect(frames.contains { !$0.isSystem }, "\(frames)") }
+    }
+
+    @Test("a Rust program's frames have readable names, and its standard library is system")
+    func findsRustNames() throws {
+        guard Tool.path("rustc") != nil else { return print("skipped: rustc is not installed") }
+        let folder = try TemporaryFolder()
+        let source = try folder.write(
+            "#[inline(never)] pub fn shop(n: usize) -> Vec<String> { (0..n).map(|i| i.to_string()).collect() }\nfn main() { println!(\"{:?}\", shop(3)); }\n",
+            to: "sample.rs")
+        let path = "\(folder.path)/sample"
+        do { try Tool.run("rustc", ["-g", "-o", path, source]) } catch { return print("skipped: rustc does not work") }
+        let functions = try OracleTests.functions(of: path, [])
+        let frames = OracleTests.frames(of: functions.map { $0.start + $0.size / 2 }, in: path)
+        #expect(!frames.joined().contains { $0.function?.hasPrefix("_R") == true || $0.function?.contains("17h") == true })
+        let shop = frames.joined().filter { $0.function == "sample::shop" }
+        #expect(!shop.isEmpty && shop.allSatisfy { !$0.isSystem && $0.file?.hasSuffix("/sample.rs") == true && $0.line == 1 })
+        let library = frames.joined().filter { $0.function?.hasPrefix("alloc::") == true }
+        #expect(library.count > 10 && library.allSatisfy(\.isSystem))
+    }
 }

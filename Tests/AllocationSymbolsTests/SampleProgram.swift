@@ -176,4 +176,47 @@ enum SampleSource {
             return 0;
         }
         """
+
+    /// For the Swift program: where it is called from, and where it was loaded.
+    static let helper = """
+        #include <link.h>
+        void *here(void) { __asm__ volatile(""); return __builtin_return_address(0); }
+        long bias(void) { return (long)_r_debug.r_map->l_addr; }
+        """
+
+    static let swift = #"""
+        @_silgen_name("here") func here() -> UInt
+        @_silgen_name("bias") func bias() -> UInt
+        @inline(never) func report(_ address: UInt, _ frames: String) { print(String(address, radix: 16), frames) }
+        final class Shop<Item> {
+            var items: [Item] = []
+            @inline(never) func add(_ item: Item) { items.append(item); report(here(), "Shop.add(=\(#line)") }
+            @inline(never) func each(_ body: (Item) -> Void) { for item in items { body(item) }; report(here(), "each(=\(#line)") }
+        }
+        #if OPTIMIZED
+        @inline(__always) func inner(_ caller: Int) { report(here(), "inner(=\(#line) outer(=\(caller)") }
+        #else
+        func inner(_ caller: Int) { report(here(), "inner(=\(#line)") }
+        #endif
+        @inline(never) func outer() {
+            inner(#line)
+            report(here(), "outer(=\(#line)")
+        }
+        extension Array { @inline(never) func mine() -> Int { report(here(), "mine(=\(#line)"); return count } }
+        struct Main {
+            static func run() async {
+                let shop = Shop<Int>()
+                shop.add(1)
+                shop.each { item in report(here(), "#1=\(#line)"); precondition(item == 1) }
+                outer()
+                precondition([1, 2].mine() == 2)
+                let task = Task { report(here(), "#2=\(#line)"); return 1 }
+                let value = await task.value
+                report(here(), "run(=\(#line)")
+                precondition(value == 1)
+            }
+        }
+        print("bias", String(bias(), radix: 16))
+        await Main.run()
+        """#
 }
