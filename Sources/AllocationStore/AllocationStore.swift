@@ -1,1 +1,0 @@
-// AllocationStore.swift: placeholder for the first build.

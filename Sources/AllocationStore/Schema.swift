@@ -1,0 +1,102 @@
+// Schema.swift: the tables of a snapshot file, each defined once for making, filling and reading. README.md explains them.
+
+/// The layout of a snapshot file.
+enum Schema {
+    /// "TMAL" in the database header, where `file` and we recognize the format.
+    static let applicationID = 0x544D_414C
+    /// Increased when an older reader would misread the file.
+    static let version = 1
+
+    /// One table. Its rows are numbered from 0 without gaps, in the order of what they describe.
+    struct Table {
+        let name: String
+        /// Declarations of the columns after `id`.
+        let columns: [String]
+
+        init(_ name: String, _ columns: String...) {
+            self.name = name
+            self.columns = columns
+        }
+
+        var creation: String { "CREATE TABLE \(name)(id INTEGER PRIMARY KEY, \(columns.joined(separator: ", ")))" }
+        var insertion: String { "INSERT INTO \(name) VALUES(?\(String(repeating: ",?", count: columns.count)))" }
+        /// Indices that somebody added are not trusted.
+        var selection: String {
+            "SELECT id, \(columns.map { String($0.prefix { $0 != " " }) }.joined(separator: ", ")) FROM \(name) NOT INDEXED ORDER BY id"
+        }
+    }
+
+    static let file = Table("file", "complete INTEGER NOT NULL")
+    static let text = Table("text", "value TEXT NOT NULL")
+    static let process = Table(
+        "process", "pid INTEGER NOT NULL", "parent INTEGER", "executable INTEGER NOT NULL", "exit_kind INTEGER NOT NULL",
+        "exit_value INTEGER NOT NULL", "started REAL NOT NULL", "duration REAL NOT NULL", "threads INTEGER NOT NULL",
+        "allocations INTEGER NOT NULL", "frees INTEGER NOT NULL", "bytes_allocated INTEGER NOT NULL", "bytes_freed INTEGER NOT NULL",
+        "current_bytes INTEGER NOT NULL", "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL",
+        "peak_time REAL NOT NULL", "temporary_allocations INTEGER NOT NULL", "temporary_bytes INTEGER NOT NULL",
+        "unknown_frees INTEGER NOT NULL", "reentrant_events INTEGER NOT NULL", "lost_events INTEGER NOT NULL",
+        "lost_stacks INTEGER NOT NULL", "truncated_stacks INTEGER NOT NULL", "incomplete_stacks INTEGER NOT NULL",
+        "walks INTEGER NOT NULL", "walk_differences INTEGER NOT NULL", "walk_fallbacks INTEGER NOT NULL", "peak_rss INTEGER NOT NULL",
+        "collector_events INTEGER NOT NULL", "collector_memory INTEGER NOT NULL", "frame_limit INTEGER NOT NULL",
+        "node_count INTEGER NOT NULL")
+    static let argument = Table("argument", "process INTEGER NOT NULL", "value INTEGER NOT NULL")
+    static let warning = Table("warning", "process INTEGER NOT NULL", "value INTEGER NOT NULL")
+    static let module = Table(
+        "module", "process INTEGER NOT NULL", "path INTEGER NOT NULL", "build_id BLOB NOT NULL", "start INTEGER NOT NULL",
+        "stop INTEGER NOT NULL", "bias INTEGER NOT NULL")
+    static let location = Table(
+        "location", "process INTEGER NOT NULL", "address INTEGER NOT NULL", "module INTEGER", "is_exact INTEGER NOT NULL",
+        "is_async INTEGER NOT NULL")
+    static let frame = Table(
+        "frame", "location INTEGER NOT NULL", "function INTEGER", "file INTEGER", "line INTEGER", "module INTEGER", "address INTEGER",
+        "is_inlined INTEGER NOT NULL", "is_async INTEGER NOT NULL", "is_system INTEGER NOT NULL")
+    // By far the longest table: its process is told by `process.node_count`.
+    static let node = Table("node", "parent INTEGER NOT NULL", "location INTEGER NOT NULL")
+    static let cost = Table(
+        "cost", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "site INTEGER", "current_bytes INTEGER NOT NULL",
+        "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL", "total_bytes INTEGER NOT NULL",
+        "total_count INTEGER NOT NULL", "temporary_bytes INTEGER NOT NULL", "temporary_count INTEGER NOT NULL",
+        "growth_bytes INTEGER NOT NULL", "growth_count INTEGER NOT NULL", "sizes BLOB", "lifetimes BLOB")
+    static let generation = Table("generation", "process INTEGER NOT NULL", "name INTEGER NOT NULL", "start REAL NOT NULL")
+    static let alive = Table(
+        "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
+        "count INTEGER NOT NULL")
+    static let moment = Table(
+        "moment", "process INTEGER NOT NULL", "time REAL NOT NULL", "bytes INTEGER NOT NULL", "count INTEGER NOT NULL",
+        "resident_bytes INTEGER NOT NULL")
+    static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
+
+    static let tables = [
+        file, text, process, argument, warning, module, location, frame, node, cost, generation, alive, moment, momentStack,
+    ]
+
+    /// For people with `sqlite3`: the same with names instead of numbers. Never read by us.
+    static let views = [
+        """
+        CREATE VIEW processes AS SELECT p.id AS process, p.pid, p.parent, t.value AS executable,
+            (SELECT group_concat(value, ' ') FROM (SELECT t.value FROM argument a JOIN text t ON t.id = a.value
+                WHERE a.process = p.id ORDER BY a.id)) AS command,
+            p.duration, p.allocations, p.frees, p.bytes_allocated, p.current_bytes, p.current_count, p.peak_bytes, p.peak_count
+        FROM process p JOIN text t ON t.id = p.executable
+        """,
+        """
+        CREATE VIEW frames AS SELECT f.id AS frame, f.location, fn.value AS function, fl.value AS file, f.line, m.value AS module,
+            f.is_inlined, f.is_async, f.is_system
+        FROM frame f LEFT JOIN text fn ON fn.id = f.function LEFT JOIN text fl ON fl.id = f.file LEFT JOIN text m ON m.id = f.module
+        """,
+        """
+        CREATE VIEW stacks AS SELECT c.process, c.stack, f.function, f.file, f.line, coalesce(f.module, t.value) AS module,
+            iif(f.frame IS NULL, l.address - coalesce(m.bias, 0), NULL) AS address, c.current_bytes, c.current_count, c.peak_bytes,
+            c.peak_count, c.total_bytes, c.total_count, c.temporary_bytes, c.temporary_count
+        FROM cost c LEFT JOIN frames f ON f.frame = c.site LEFT JOIN node n ON n.id = c.stack
+            LEFT JOIN location l ON l.id = n.location LEFT JOIN module m ON m.id = l.module LEFT JOIN text t ON t.id = m.path
+        """,
+        """
+        CREATE VIEW sites AS SELECT function, file, line, module, address, count(*) AS stacks, sum(current_bytes) AS current_bytes,
+            sum(current_count) AS current_count, sum(peak_bytes) AS peak_bytes, sum(peak_count) AS peak_count,
+            sum(total_bytes) AS total_bytes, sum(total_count) AS total_count, sum(temporary_bytes) AS temporary_bytes,
+            sum(temporary_count) AS temporary_count
+        FROM stacks GROUP BY function, file, line, module, address
+        """,
+    ]
+}

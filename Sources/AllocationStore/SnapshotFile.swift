@@ -1,0 +1,67 @@
+// SnapshotFile.swift: the file of a run, made before it, replaced while it lasts, read anywhere.
+package import AllocationProfile
+
+/// A snapshot file that is being written.
+///
+/// Every write makes a whole new database beside the file (`FILE.part`) and gives it the file's name at the end. Whatever
+/// happens on the way, a kill or a full disk, the file holds what was written before, needs no repair and does not grow
+/// with the number of writes; readers never meet a half-written file.
+package struct SnapshotFile: Sendable {
+    /// Absolute.
+    package let path: String
+
+    /// Makes the file, without snapshots and incomplete, readable for the user only. To be called before a long run.
+    /// - Parameter force: replace a file that exists.
+    package static func create(at path: String, force: Bool) throws(StoreError) -> SnapshotFile {
+        let file = SnapshotFile(path: try FileSystem.absolute(path))
+        if let kind = FileSystem.kindOfOther(at: file.path) { throw .notAFile(path: file.path, kind: kind) }
+        let isNew = !(force && FileSystem.exists(file.path))
+        if isNew { try FileSystem.reserve(file.path) }
+        do {
+            try file.write([], complete: false)
+        } catch {
+            if isNew { FileSystem.remove(file.path) }
+            throw error
+        }
+        return file
+    }
+
+    /// Replaces the content of the file.
+    /// - Parameters:
+    ///   - snapshots: one for each process, the first one first.
+    ///   - complete: the run is over; nothing is missing.
+    package func write(_ snapshots: [Snapshot], complete: Bool) throws(StoreError) {
+        let part = path + ".part"
+        FileSystem.remove(part)
+        try FileSystem.reserve(part)
+        do {
+            try Writer.fill(part, for: path, with: snapshots, complete: complete)
+            // A machine that fails may lose a checkpoint, the program that it describes is gone as well. The end is kept.
+            if complete { try FileSystem.synchronize(part) }
+            try FileSystem.replace(path, with: part)
+        } catch {
+            FileSystem.remove(part)
+            throw error
+        }
+    }
+
+    /// Reads a file of whatever origin.
+    /// - Returns: `complete` is false when the run was still going on or its collector was killed.
+    package static func read(_ path: String) throws(StoreError) -> (snapshots: [Snapshot], complete: Bool) {
+        let (size, start) = try FileSystem.peek(path, count: 100)
+        if size == 0 { throw .empty(path: path) }
+        guard start.starts(with: "SQLite format 3\0".utf8), start.count == 100, number(start, at: 68) == Schema.applicationID else {
+            throw .foreign(path: path)
+        }
+        let version = number(start, at: 60)
+        if version > Schema.version { throw .newer(path: path, version: version) }
+        if version != Schema.version { throw .damaged(path: path, detail: "there is no file version \(version)") }
+        var reader = try Reader(path, size: size)
+        return try reader.read()
+    }
+
+    /// A big-endian number of the database header.
+    private static func number(_ bytes: [UInt8], at offset: Int) -> Int {
+        bytes[offset..<offset + 4].reduce(0) { $0 << 8 | Int($1) }
+    }
+}

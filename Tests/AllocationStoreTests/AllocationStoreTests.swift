@@ -1,2 +1,0 @@
-// AllocationStoreTests.swift: placeholder for the first build.
-import Testing
