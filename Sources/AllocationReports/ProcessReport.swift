@@ -10,8 +10,11 @@ package struct ProcessReport {
     }
 
     private let rows: [Row]
+    private let isComplete: Bool
 
-    package init(_ snapshots: [Snapshot]) throws(ProfileError) {
+    /// - Parameter isComplete: the recording was finished; otherwise the figures are those of its last checkpoint.
+    package init(_ snapshots: [Snapshot], isComplete: Bool = true) throws(ProfileError) {
+        self.isComplete = isComplete
         var rows: [Row] = []
         for snapshot in snapshots {
             let sites = try [snapshot].statisticTable(groupedBy: .line, measuring: .total, limit: 0)
@@ -53,7 +56,7 @@ package struct ProcessReport {
     package func json() -> String {
         guard let first = rows.first else { return JSONValue.object([("processes", .array([]))]).text(outerLevels: 2) }
         let processes = rows.map { row in JSONValue.object(fields(of: row, hasParent: true)) }
-        return JSONValue.object(fields(of: first, hasParent: false) + [("processes", .array(processes))]).text(outerLevels: 2)
+        return JSONValue.object(fields(of: first, hasParent: false) + [("complete", .bool(isComplete)), ("processes", .array(processes))]).text(outerLevels: 2)
     }
 
     private func fields(of row: Row, hasParent: Bool) -> [(String, JSONValue)] {
@@ -62,7 +65,7 @@ package struct ProcessReport {
             switch process.exit {
             case .code(let code): .object([("code", .integer(Int(code)))])
             case .signal(let signal): .object([("signal", .integer(Int(signal)))])
-            case .unknown: .null
+            case .unknown: .object([("code", .null)])
             }
         let identity: [(String, JSONValue)] =
             hasParent ? [("pid", .integer(Int(process.pid))), ("parent", process.parent.map { .integer(Int($0)) } ?? .null)] : []

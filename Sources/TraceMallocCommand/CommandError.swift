@@ -27,9 +27,10 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noOutput, .unwritableDirectory:
-            CommandError.usageCode
-        case .refused, .noLibrary, .unusableLibraryPath, .noRecording, .cannotStart, .noThread: 3
+        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint: CommandError.usageCode
+        // The file can be named otherwise; what has no room has none under another name either.
+        case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
+        case .noOutput, .unwritableDirectory, .refused, .noLibrary, .unusableLibraryPath, .noRecording, .cannotStart, .noThread: 3
         }
     }
 

@@ -1,6 +1,7 @@
 // Recording.swift: a run from the collector's side: session, collector thread, checkpoints, names, file.
 import AllocationProfile
 import AllocationRecording
+import AllocationReports
 import AllocationStore
 import AllocationSymbols
 import Glibc
@@ -95,18 +96,25 @@ final class Recording {
             defer { value = [] }
             return value
         }
-        for warning in warnings where !snapshots.isEmpty { snapshots[0].process.warnings.append(warning) }
+        // The library sees an allocator of the executable, too, when it is one that it knows.
+        if !snapshots.isEmpty, snapshots[0].process.warnings.allSatisfy({ !$0.contains("bypass") }) {
+            snapshots[0].process.warnings += warnings
+        }
         failure = Recording.finish(&snapshots, output) ?? failure
         return snapshots
     }
 
     /// Names the addresses of `snapshots` and writes them.
     static func finish(_ snapshots: inout [Snapshot], _ output: OutputFile?) -> StoreError? {
-        let addresses = snapshots.reduce(0) { $0 + $1.locations.count }
-        Terminal.error.showProgress("tracemalloc: naming \(addresses) addresses …")
-        defer { Terminal.error.clearProgress() }
-        var symbolicator = Symbolicator()
+        var options = SymbolicatorOptions()
+        if Terminal.error.isTerminal {
+            options.progress = { part, module in
+                Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %, reading \(PrintableText.name(module, limit: 50))")
+            }
+        }
+        var symbolicator = Symbolicator(options: options)
         symbolicator.symbolicate(&snapshots)
+        if Terminal.error.isTerminal { Terminal.error.clearProgress() }
         do { try output?.write(snapshots, complete: true) } catch { return error }
         return nil
     }

@@ -88,20 +88,20 @@ struct SelectionOptions: ParsableArguments {
         let filters =
             include.flatMap { [Filter.include(file: $0), .include(function: $0), .include(module: $0)] }
             + exclude.flatMap { [Filter.exclude(file: $0), .exclude(function: $0), .exclude(module: $0)] }
-        let snapshots = try SnapshotReader.read(path, pid: pid)
+        let snapshots = try SnapshotReader.read(path, pid: pid).snapshots
         return filters.isEmpty ? snapshots : snapshots.map { $0.filtered(by: filters, attribution: attribution) }
     }
 }
 
 enum SnapshotReader {
-    static func read(_ path: String, pid: Int32?) throws(CommandError) -> [Snapshot] {
+    static func read(_ path: String, pid: Int32?) throws(CommandError) -> (snapshots: [Snapshot], complete: Bool) {
         let content: (snapshots: [Snapshot], complete: Bool)
         do { content = try SnapshotFile.read(path) } catch { throw .unreadable(error) }
         guard !content.snapshots.isEmpty else { throw .emptySnapshot(path: path) }
         if !content.complete { Terminal.error.say("\(path) is a checkpoint: the recording was not finished") }
-        guard let pid else { return content.snapshots }
+        guard let pid else { return content }
         let selected = content.snapshots.filter { $0.process.pid == pid }
         guard !selected.isEmpty else { throw .unknownProcess(pid, path: path, known: content.snapshots.map(\.process.pid)) }
-        return selected
+        return (selected, content.complete)
     }
 }

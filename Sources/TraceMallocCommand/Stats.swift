@@ -21,9 +21,9 @@ struct Stats: ParsableCommand {
     var format = OutputFormat.text
 
     func run() throws {
-        let snapshots = try SnapshotReader.read(file, pid: pid)
+        let content = try SnapshotReader.read(file, pid: pid)
         let report: ProcessReport
-        do { report = try ProcessReport(snapshots) } catch { throw CommandError.unanswerable(error) }
+        do { report = try ProcessReport(content.snapshots, isComplete: content.complete) } catch { throw CommandError.unanswerable(error) }
         try Terminal.output.write(format == .json ? report.json() : report.text(Terminal.output.style))
     }
 }

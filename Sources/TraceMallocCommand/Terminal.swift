@@ -26,12 +26,8 @@ struct Terminal {
     /// One line of our own; there is nowhere to report that it could not be written.
     func say(_ sentence: String) { try? write("tracemalloc: \(PrintableText.name(sentence, limit: 2000))\n") }
 
-    /// A line that stays until `clearProgress`, on terminals only.
-    func showProgress(_ text: String) {
-        if isTerminal { try? write("\r\u{1b}[2K\(text)") }
-    }
+    /// A line that stays until `clearProgress`. For terminals only.
+    func showProgress(_ text: String) { try? write("\r\u{1b}[2K\(text)") }
 
-    func clearProgress() {
-        if isTerminal { try? write("\r\u{1b}[2K") }
-    }
+    func clearProgress() { try? write("\r\u{1b}[2K") }
 }

@@ -48,7 +48,13 @@ enum Unsafe {
             var written = 0
             while written < bytes.count {
                 let result = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
-                if result < 0, errno == EINTR || errno == EAGAIN { continue }
+                if result < 0, errno == EINTR { continue }
+                if result < 0, errno == EAGAIN {
+                    // Somebody made the stream non-blocking: wait until it takes more.
+                    var stream = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                    poll(&stream, 1, -1)
+                    continue
+                }
                 guard result > 0 else { return errno }
                 written += result
             }

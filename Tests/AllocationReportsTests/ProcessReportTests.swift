@@ -79,7 +79,7 @@ import Testing
         let command = #""command": ["jq", ". | length", "big.json"]"#
         let joined = json.split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
         #expect(
-            joined == "{ \(command), \"pid\": 1234, \(first), "
+            joined == "{ \(command), \"pid\": 1234, \(first), \"complete\": true, "
                 + "\"processes\": [ {\"pid\": 1234, \"parent\": null, \(command), \(first)}, "
                 + "{\"pid\": 1235, \"parent\": 1234, \(command), \(second)} ] }")
     }
@@ -88,7 +88,7 @@ import Testing
         var snapshot = parent
         snapshot.process.exit = .unknown
         let report = try ProcessReport([snapshot])
-        #expect(report.json().contains("\n  \"exit\": null,\n"))
+        #expect(report.json().contains("\n  \"exit\": {\"code\": null},\n"))
         #expect(report.text().contains("  alive               1000 B in 7 blocks\n"))
     }
 }
