@@ -34,12 +34,6 @@ struct RefusalTests {
             guard chown(copy, 0, 65534) == 0, chmod(copy, 0o2755) == 0 else { throw HarnessError("cannot make a set-gid program") }
             return copy
         },
-        Refusal(what: "A program with file capabilities", needsRoot: true) { scratch in
-            let copy = try patched(scratch, [:])
-            let outcome = try run([try tool("setcap"), "cap_net_raw+ep", copy])
-            guard outcome.ending == .code(0) else { throw HarnessError(outcome.stderr) }
-            return copy
-        },
         Refusal(what: "A program that is not there") { $0 / "missing" },
         Refusal(what: "A name that is not in PATH") { _ in "no-such-program-anywhere" },
         Refusal(what: "A file that is not executable") { try $0.write("program", "text\n") },
@@ -74,6 +68,28 @@ struct RefusalTests {
         let program = try refusal.prepare(scratch)
         let outcome = try run([Products.command, "doctor", program])
         #expect(outcome.ending == .code(3), "\(outcome.stdout)\(outcome.stderr)")
+    }
+
+    @Test("A program with file capabilities is refused, but not for root, for whom the loader does as ever", .enabled(if: geteuid() == 0))
+    func fileCapabilities() throws {
+        let scratch = try Scratch()
+        let copy = try patched(scratch, [:])
+        #expect(try run([try tool("setcap"), "cap_net_raw+ep", copy]).ending == .code(0))
+        #expect(try Profile([copy]).outcome.ending == .code(0))
+        // Another user, who can read the products only where everybody can.
+        for (name, source) in [("tracemalloc", Products.command), ("libtracemalloc.so", Products.library)] {
+            let file = URL(fileURLWithPath: source).resolvingSymlinksInPath().path
+            try FileManager.default.copyItem(atPath: file, toPath: scratch / name)
+        }
+        guard chmod(scratch.path, 0o777) == 0 else { throw HarnessError("cannot change the mode") }
+        let user = [try tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups"]
+        let command = [scratch / "tracemalloc", "run", "-o", scratch / "out.tmalloc", "--"]
+        let refused = try run(user + command + [copy])
+        #expect(refused.ending == .code(3))
+        expectOneSentence(refused.stderr, about: "program")
+        let profiled = try run(user + command + [try tool("true")])
+        #expect(profiled.ending == .code(0), "\(profiled.stderr)")
+        #expect(try Profile.stats(of: scratch / "out.tmalloc").lostEvents == 0)
     }
 
     @Test("A script with a good interpreter is profiled")
