@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "lifecycle.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <unistd.h>
 
 #include "collector_start.h"
+#include "interposer.h"
 #include "message.h"
 #include "real_allocator.h"
 #include "recorder.h"
@@ -18,6 +20,12 @@
 // Counts the recordings of this process and, as a fork child has a copy, of its ancestors: never the parent's number.
 static uint64_t last_epoch = TM_FIRST_EPOCH - 1;
 static bool loaded;
+
+// A copy of the interposer in the program itself stands before a preloaded one and told it to leave the recording to it.
+static bool yielded;
+
+// The process that has a private recording mapped.
+static int private_pid;
 
 static char follow_entry[64];
 
@@ -68,7 +76,19 @@ static const char *reason(int error) {
     }
 }
 
+// Exported by every copy, for the copy that stands before it in the loader's order.
+__attribute__((visibility("default"))) void tracemalloc_yield(void) {
+    yielded = true;
+    __atomic_store_n(&tm_page.process.epoch, TM_OFF, __ATOMIC_RELEASE);
+}
+
+static void leave_to_us(void) {
+    void (*yield)(void) = (void (*)(void))dlsym(RTLD_NEXT, "tracemalloc_yield");
+    if (yield) yield();
+}
+
 static uint64_t begin(void) {
+    if (yielded) return TM_OFF;
     const char *session = variable(TM_ENV_SESSION), *output = variable(TM_ENV_FILE);
     if (!session && !(output && *output)) return TM_OFF;
     const char *text = variable(TM_ENV_START);
@@ -86,6 +106,7 @@ static uint64_t begin(void) {
         }
         options.frame_limit = (uint32_t)frames;
     }
+    leave_to_us();
     options.verify = (text = variable(TM_ENV_VERIFY)) && strcmp(text, "1") == 0;
     if (!is_followed()) return TM_OFF;
 
@@ -137,6 +158,14 @@ void tm_lifecycle_abandon(void) {
     tm_message("the collector is gone. The program goes on untraced.", NULL);
 }
 
+// On this thread, and only while the loader is idle.
+static void load_libunwind(void) {
+    tm_unwinder_load_libunwind();
+    if (tm_unwinder_has_libunwind()) return;
+    tm_store32(&tm_recording.header->libunwind_missing, 1);
+    tm_message("libunwind.so.8 was not found: call stacks may end early (Debian: apt install libunwind8).", NULL);
+}
+
 void tm_lifecycle_loaded(void) {
     struct tm_thread *thread = &tm_thread;
     if (loaded) return;
@@ -145,11 +174,105 @@ void tm_lifecycle_loaded(void) {
     // The first call into the tracer if the program has allocated nothing so far.
     if (!tm_enter(thread, &epoch)) return;
     thread->internal = true;
-    tm_unwinder_load_libunwind();
-    if (!tm_unwinder_has_libunwind()) {
-        tm_store32(&tm_recording.header->libunwind_missing, 1);
-        tm_message("libunwind.so.8 was not found: call stacks may end early (Debian: apt install libunwind8).", NULL);
-    }
+    load_libunwind();
     thread->internal = false;
     tm_leave(thread, epoch);
+}
+
+// ---- Recording for a collector in this process
+static int start_private(uint32_t frame_limit, bool verify, int *file) {
+    struct tm_recording_options options = {.frame_limit = frame_limit, .verify = verify, .is_private = true};
+    if (!tm_real_is_known) tm_real_find();
+    bool again = tm_recording.is_private && private_pid == tm_pid();
+    if (!again) {
+        leave_to_us();
+        tm_recording.is_private = false;
+        long failed = TM_CALL(madvise, &tm_page, sizeof tm_page, MADV_WIPEONFORK, 0, 0, 0);
+        if (failed) return (int)failed;
+    }
+    if (!tm_recorder_prepare(frame_limit)) return -ENOMEM;
+    *file = -1;
+    if (!again) {
+        tm_images_reset();
+        *file = tm_recording_create_private(&options);
+        if (*file < 0) return *file;
+        private_pid = tm_pid();
+        tm_stack_table_reset();
+    }
+    tm_recording.header->frame_limit = frame_limit;
+    tm_unwinder_initialize(frame_limit, verify, (struct tm_unwind_counters *)&tm_recording.header->walks);
+    load_libunwind();
+    tm_store32(&tm_recording.header->state, TM_STATE_RECORDING);
+    __atomic_store_n(&tm_page.process.epoch, ++last_epoch, __ATOMIC_SEQ_CST);
+    return 0;
+}
+
+int tm_start_private(uint32_t frame_limit, bool verify, int *file) {
+    struct tm_thread *thread = &tm_thread;
+    uint64_t before = thread->epoch;
+    if (__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) >= TM_FIRST_EPOCH) return -EALREADY;
+    thread->epoch = TM_INSIDE;
+    thread->internal = true;
+    int failed = start_private(frame_limit, verify, file);
+    thread->internal = false;
+    thread->epoch = before;
+    if (!failed && *file < 0) tm_clear();
+    return failed;
+}
+
+static bool say(enum tm_control control, uint64_t argument) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (!tm_enter(thread, &epoch)) return false;
+    tm_put_event(thread, true, TM_EVENT_CONTROL, control, argument, 0);
+    tm_leave(thread, epoch);
+    return true;
+}
+
+void tm_stop_private(void) {
+    if (tm_tracing() != TM_TRACING_PRIVATE) return;
+    say(TM_CONTROL_FORGET, 0);
+    __atomic_store_n(&tm_page.process.epoch, TM_OFF, __ATOMIC_SEQ_CST);
+    tm_store32(&tm_recording.header->state, TM_STATE_STOPPED);
+}
+
+enum tm_tracing tm_tracing(void) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) == TM_UNDECIDED && tm_enter(thread, &epoch)) tm_leave(thread, epoch);
+    if (__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) < TM_FIRST_EPOCH) return TM_TRACING_OFF;
+    return tm_recording.is_private ? TM_TRACING_PRIVATE : TM_TRACING_SESSION;
+}
+
+bool tm_mark(const char *name) {
+    uint64_t epoch;
+    struct tm_thread *thread = &tm_thread;
+    if (!tm_enter(thread, &epoch)) return false;
+    uint32_t text = *name ? tm_text_add(name, strlen(name)) : 0;
+    tm_put_event(thread, true, TM_EVENT_CONTROL, TM_CONTROL_MARK, text, 0);
+    tm_leave(thread, epoch);
+    return true;
+}
+
+bool tm_reset_peak(void) { return say(TM_CONTROL_RESET_PEAK, 0); }
+bool tm_clear(void) { return say(TM_CONTROL_CLEAR, 0); }
+
+uint64_t tm_ignore_begin(void) {
+    struct tm_thread *thread = &tm_thread;
+    uint64_t before = thread->ignored ? TM_INSIDE : thread->epoch;
+    thread->ignored = true;
+    thread->epoch = TM_INSIDE;
+    return before;
+}
+
+void tm_ignore_end(uint64_t before) {
+    struct tm_thread *thread = &tm_thread;
+    if (before == TM_INSIDE) return;
+    thread->ignored = false;
+    thread->epoch = before;
+}
+
+uint64_t tm_recording_now(void) {
+    if (tm_recording.clock == TM_CLOCK_SHARED) return tm_load64(&tm_recording.header->shared_clock);
+    return tm_clock_after();
 }

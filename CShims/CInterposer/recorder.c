@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "interposer.h"
 #include "lifecycle.h"
 #include "real_allocator.h"
 #include "system_calls.h"
@@ -22,8 +23,10 @@ static size_t unwinder_offset(void) { return (sizeof(struct tm_stack_cache) + 63
 
 bool tm_recorder_prepare(uint32_t frame_limit) {
     size_t size = (unwinder_offset() + tm_unwinder_size(frame_limit) + TM_PAGE - 1) & ~(size_t)(TM_PAGE - 1);
-    // In a fork child these are copies of the parent's; the new recording starts with new ones.
-    if (places) TM_CALL(munmap, places, place_size * TM_RINGS_MAX, 0, 0, 0, 0);
+    if (places && size == place_size && tm_recording.is_private) return true;
+    // In a fork child these are copies of the parent's. In one process that is started again with other limits, threads may
+    // still be inside a hook: their old places stay.
+    if (places && !tm_recording.is_private) TM_CALL(munmap, places, place_size * TM_RINGS_MAX, 0, 0, 0, 0);
     places = tm_map(size * TM_RINGS_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     place_size = size;
     return places != NULL;
@@ -95,8 +98,13 @@ bool tm_enter_slow(struct tm_thread *thread) {
     int saved_errno = errno;
     bool recorded = false;
     uint64_t now = __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE);
-    if (thread->internal) {
-        // The tracer's own start-up: its blocks come from the arena (pass.h).
+    if (thread->internal || thread->ignored) {
+        // The tracer itself. What it allocates at start-up comes from the arena (hooks.c).
+        if (!__atomic_load_n(&tm_real_is_known, __ATOMIC_ACQUIRE) && !thread->internal) {
+            thread->internal = true;
+            tm_real_find();
+            thread->internal = false;
+        }
     } else if (thread->epoch == TM_INSIDE) {
         // A signal handler that interrupted a hook on this thread. In a fork child that was made by such a handler the
         // recording is not mapped.
@@ -133,6 +141,12 @@ bool tm_ring_wait(struct tm_thread *thread) {
 #endif
     }
     ring->waits++;
+    // The last wait was in vain: do not stand still for each event that does not fit.
+    if (thread->gave_up && thread->head - thread->tail >= thread->capacity) {
+        tm_add64(&tm_recording.header->lost_events, 1);
+        return false;
+    }
+    thread->gave_up = false;
     for (unsigned waited = 0;; waited += 50) {
         uint32_t seen = tm_load32(&ring->wake);
         tm_exchange32(&ring->waiting, 1);
@@ -150,10 +164,17 @@ bool tm_ring_wait(struct tm_thread *thread) {
         tm_futex_wait(&ring->wake, seen, 50);
         if (!tm_collector_lives(waited)) {
             tm_store32(&ring->waiting, 0);
-            tm_lifecycle_abandon();
+            if (tm_recording.is_private) {
+                tm_add64(&tm_recording.header->lost_events, 1);
+                thread->gave_up = true;
+            } else {
+                tm_lifecycle_abandon();
+            }
             return false;
         }
     }
     tm_store32(&ring->waiting, 0);
     return true;
 }
+
+uint64_t tm_private_memory(void) { return (place_size + sizeof(struct tm_ring)) * (tm_recording.header ? tm_load64(&tm_recording.header->rings.used) : 0); }

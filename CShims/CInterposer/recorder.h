@@ -42,7 +42,9 @@ struct tm_thread {
     struct tm_unwinder *unwinder;
     struct tm_stack_cache *cache;
     uint32_t unloaded;   // tm_images_unloaded that the caches know
-    bool internal;       // the tracer itself runs: what it allocates is not the program's
+    bool internal;       // the tracer's start-up runs on this thread: it allocates from the arena
+    bool ignored;        // a thread, or a moment, of the tracer's own in a program that links it: nothing is recorded
+    bool gave_up;        // the last wait for room in the ring was in vain
     bool shares_ring;    // ring 0, under its lock
 };
 

@@ -23,6 +23,10 @@ enum { START_IMAGES = 128, START_TEXT = 32 << 10, START_NODES = 4096, START_RING
 // How long a program waits for a collector that never appeared.
 enum { COLLECTOR_START_LIMIT = 10000 };
 
+// How long a thread waits for a collector in the same process. That may need a lock which this thread holds (the Swift
+// runtime's, the loader's); then losing events, and saying so, is better than standing still for ever.
+enum { PRIVATE_WAIT_LIMIT = 1000 };
+
 static uint64_t page_up(uint64_t size) { return (size + TM_PAGE - 1) & ~(uint64_t)(TM_PAGE - 1); }
 
 static uint64_t place(struct tm_area *area, uint64_t offset, uint64_t capacity, uint64_t element, uint64_t reserved) {
@@ -153,6 +157,43 @@ static struct tm_text recording_path(
     return path;
 }
 
+// Lays the recording out in the empty file and maps it. The mapping is not for fork children.
+static long map_recording(int file, const struct tm_recording_options *options) {
+    struct tm_header layout = {0};
+    lay_out(&layout);
+    long failed = TM_CALL(ftruncate, file, layout.file_size, 0, 0, 0, 0);
+    if (!failed) failed = reserve_start(file, &layout);
+    if (failed) return failed;
+    unsigned char *base = tm_map(layout.file_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file);
+    if (!base) return -ENOMEM;
+    TM_CALL(madvise, base, layout.file_size, MADV_DONTFORK, 0, 0, 0);
+    TM_CALL(madvise, base, layout.file_size, MADV_DONTDUMP, 0, 0, 0);
+    struct tm_header *header = (struct tm_header *)base;
+    fill(header, &layout, options);
+    tm_recording = (struct tm_recording){
+        .header = header,
+        .images = (struct tm_image *)(base + layout.images.offset),
+        .text = base + layout.text.offset,
+        .nodes = (struct tm_node *)(base + layout.nodes.offset),
+        .rings = (struct tm_ring *)(base + layout.rings.offset),
+        .events = (struct tm_event *)(base + layout.events.offset),
+        .size = layout.file_size,
+        .clock = header->clock,
+        .fence = header->fence,
+        .verify = options->verify,
+        .is_private = options->is_private,
+    };
+    for (int i = 0; i < START_EVENT_RINGS; i++) {
+        tm_recording.rings[i].capacity = layout.ring_capacity_start;
+        tm_recording.rings[i].reserved_capacity = layout.ring_capacity_start;
+    }
+    tm_recording.rings[0].state = TM_RING_LIVE;
+    header->executable_text = add_link("/proc/self/exe");
+    header->command_text = add_file("/proc/self/cmdline");
+    tm_store32(&header->state, TM_STATE_RECORDING);
+    return 0;
+}
+
 int tm_recording_create(const char *session, const struct tm_recording_options *options) {
     char path[512], final_path[512];
     // The number is new for each image of a process: its pid stays across exec.
@@ -161,45 +202,24 @@ int tm_recording_create(const char *session, const struct tm_recording_options *
     struct tm_text final = recording_path(final_path, sizeof final_path, session, "/", number, TM_RECORDING_SUFFIX);
     if (building.overflow || final.overflow) return -ENAMETOOLONG;
 
-    struct tm_header layout = {0};
-    lay_out(&layout);
     long file = tm_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (file < 0) return (int)file;
-    long failed = TM_CALL(ftruncate, file, layout.file_size, 0, 0, 0, 0);
-    if (!failed) failed = reserve_start((int)file, &layout);
-    unsigned char *base = NULL;
-    if (!failed && !(base = tm_map(layout.file_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, (int)file))) failed = -ENOMEM;
+    long failed = map_recording((int)file, options);
     tm_close((int)file);
     if (!failed) {
-        TM_CALL(madvise, base, layout.file_size, MADV_DONTFORK, 0, 0, 0);
-        TM_CALL(madvise, base, layout.file_size, MADV_DONTDUMP, 0, 0, 0);
-        struct tm_header *header = (struct tm_header *)base;
-        fill(header, &layout, options);
-        tm_recording = (struct tm_recording){
-            .header = header,
-            .images = (struct tm_image *)(base + layout.images.offset),
-            .text = base + layout.text.offset,
-            .nodes = (struct tm_node *)(base + layout.nodes.offset),
-            .rings = (struct tm_ring *)(base + layout.rings.offset),
-            .events = (struct tm_event *)(base + layout.events.offset),
-            .size = layout.file_size,
-            .clock = header->clock,
-            .fence = header->fence,
-            .verify = options->verify,
-        };
-        for (int i = 0; i < START_EVENT_RINGS; i++) {
-            tm_recording.rings[i].capacity = layout.ring_capacity_start;
-            tm_recording.rings[i].reserved_capacity = layout.ring_capacity_start;
-        }
-        tm_recording.rings[0].state = TM_RING_LIVE;
-        header->executable_text = add_link("/proc/self/exe");
-        header->command_text = add_file("/proc/self/cmdline");
-        tm_store32(&header->state, TM_STATE_RECORDING);
         failed = TM_CALL(renameat, AT_FDCWD, path, AT_FDCWD, final_path, 0, 0);
-        if (failed) TM_CALL(munmap, base, layout.file_size, 0, 0, 0, 0);
+        if (failed) TM_CALL(munmap, tm_recording.header, tm_recording.size, 0, 0, 0, 0);
     }
     if (failed) TM_CALL(unlinkat, AT_FDCWD, path, 0, 0, 0, 0);
     return (int)failed;
+}
+
+int tm_recording_create_private(const struct tm_recording_options *options) {
+    long file = TM_CALL(memfd_create, "tracemalloc", 1 /* close on exec */, 0, 0, 0, 0);
+    if (file < 0) return (int)file;
+    long failed = map_recording((int)file, options);
+    if (failed) tm_close((int)file);
+    return failed ? (int)failed : (int)file;
 }
 
 uint32_t tm_text_add(const char *bytes, size_t length) {
@@ -223,6 +243,8 @@ void tm_doorbell(void) {
 }
 
 bool tm_collector_lives(unsigned waited) {
+    // In this very process: as long as we run, it does. But see tm_ring_wait.
+    if (tm_recording.is_private) return waited < PRIVATE_WAIT_LIMIT;
     uint32_t word = tm_load32((uint32_t *)tm_recording.header->collector_mutex);
     if (word == 0) return waited < COLLECTOR_START_LIMIT;
     return !(word & FUTEX_OWNER_DIED);

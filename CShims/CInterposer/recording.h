@@ -18,6 +18,7 @@ struct tm_recording {
     uint32_t clock;
     uint32_t fence;
     bool verify;
+    bool is_private;  // the collector is a thread of this process
 };
 
 extern struct tm_recording tm_recording;
@@ -25,11 +26,15 @@ extern struct tm_recording tm_recording;
 struct tm_recording_options {
     uint32_t frame_limit;
     bool verify;
+    bool is_private;
 };
 
 // Creates and maps a recording in the session directory and announces it. Returns 0, or -errno.
 // A previous recording (of the parent, after fork) is not unmapped: it was never inherited (MADV_DONTFORK).
 int tm_recording_create(const char *session, const struct tm_recording_options *options);
+
+// Creates and maps a recording for a collector in this process. Returns a descriptor for the collector, or -errno.
+int tm_recording_create_private(const struct tm_recording_options *options);
 
 // Adds a text to the text area; 0 when there is no room.
 uint32_t tm_text_add(const char *bytes, size_t length);

@@ -1,5 +1,5 @@
 // preload.c: what makes the interposer libtracemalloc.so: it starts by itself, from the environment.
-#include "tracemalloc.h"
+#include "interposer.h"
 
 // SwiftPM links every dynamic library with the Swift runtime; a C program must not get it loaded (30 times the start-up
 // time, and its allocations in the figures). This asks the linker to drop what no symbol needs.

@@ -1,0 +1,43 @@
+// interposer.h: the control verbs: what the parts outside may call of the interposer. Everything else is private to it.
+//
+// Results are 0 or -errno where nothing else is said. All verbs may be called from any thread; start and stop by one
+// thread at a time.
+#ifndef TM_INTERPOSER_H
+#define TM_INTERPOSER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// ---- Life
+// Called once the library is initialized: prepares what must not be prepared inside an allocation.
+void tm_lifecycle_loaded(void);
+
+enum tm_tracing {
+    TM_TRACING_OFF = 0,
+    TM_TRACING_PRIVATE = 1,  // for a collector in this process
+    TM_TRACING_SESSION = 2,  // for a collector in another process
+};
+enum tm_tracing tm_tracing(void);
+
+// Begins recording for a collector in this process. The first time *file is a descriptor of the recording, which belongs
+// to the caller; after a stop the recording goes on in the same memory and *file is -1. frame_limit: 1...65535.
+// -EALREADY: it is being recorded.
+int tm_start_private(uint32_t frame_limit, bool verify, int *file);
+void tm_stop_private(void);
+
+// ---- Words in the stream of events; false when nothing is being recorded
+bool tm_mark(const char *name);
+bool tm_reset_peak(void);
+bool tm_clear(void);
+
+// ---- Moments of the tracer's own
+// Between the two calls nothing that this thread does is recorded. They nest; `begin` returns what `end` takes.
+uint64_t tm_ignore_begin(void);
+void tm_ignore_end(uint64_t before);
+
+// The recording's clock: every event that happened before this call has an earlier time.
+uint64_t tm_recording_now(void);
+// Bytes of private memory that tracing costs this process, outside of the recording.
+uint64_t tm_private_memory(void);
+
+#endif
