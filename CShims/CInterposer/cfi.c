@@ -211,12 +211,12 @@ static enum fde_result find_fde(const struct tm_module *module, uintptr_t addres
     int32_t entry[2];
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        memcpy(entry, reader.at + 8 * middle, sizeof entry);
+        __builtin_memcpy(entry, reader.at + 8 * middle, sizeof entry);
         if (index + (uintptr_t)entry[0] <= address) low = middle + 1;
         else high = middle;
     }
     if (low == 0) return FDE_NONE;
-    memcpy(entry, reader.at + 8 * (low - 1), sizeof entry);
+    __builtin_memcpy(entry, reader.at + 8 * (low - 1), sizeof entry);
     uintptr_t next;
     if (read_fde(module, index + (uintptr_t)entry[1], fde, &next) != FDE_READ) return FDE_BAD;
     return address - fde->start < fde->end - fde->start ? FDE_READ : FDE_NONE;

@@ -38,8 +38,10 @@ static inline int tm_cpu_is_signal_return(const uint8_t *code) {
 
 // A saved frame pointer with the return address above it, as `call` and `push rbp` leave them.
 struct tm_cpu_pair {
-    _Alignas(16) uint64_t fp, pc;
+    _Alignas(16) uint64_t fp;
+    uint64_t pc;
 };
+_Static_assert(sizeof(struct tm_cpu_pair) == 16, "compared as one vector with what is on the stack");
 
 // Do all pairs still hold the remembered values? No early exit: on the path that matters they all do. 3 loads a pair.
 static inline int tm_cpu_pairs_hold(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {

@@ -103,7 +103,7 @@ static void remember(uintptr_t return_address, uint64_t epoch, struct tm_rule ru
         if (bucket[way].key == 0 || bucket[way].key >> 48 != (epoch & 0xffff)) entry = &bucket[way];
     if (!entry) entry = &bucket[(return_address >> 4) % TM_RULE_WAYS];
     uint64_t word, old;
-    memcpy(&word, &rule, sizeof word);
+    __builtin_memcpy(&word, &rule, sizeof word);
     uint64_t key = __atomic_load_n(&entry->key, __ATOMIC_RELAXED);
     __atomic_load((uint64_t *)&entry->rule, &old, __ATOMIC_RELAXED);
     tm_cpu_swap_pair(&entry->key, key, old, tm_rule_key(return_address, epoch), word);  // a race lost costs a compilation

@@ -149,7 +149,7 @@ static int may_read(struct tm_unwinder *unwinder, uintptr_t sp, uintptr_t addres
 
 static uintptr_t word_at(uintptr_t address) {
     uintptr_t word;
-    memcpy(&word, (const void *)address, sizeof word);
+    __builtin_memcpy(&word, (const void *)address, sizeof word);
     return word;
 }
 
