@@ -34,6 +34,7 @@ final class Recording {
     private let usesSharedClock: Bool
     private let fencesItself: Bool
     let files: ProcessFiles
+    /// The time up to which the last round knew of every event of a ring at rest.
     private var lastRound: UInt64 = 0
     private var lastSweep: UInt64 = 0
     private var lastRingsUsed = 0
@@ -85,7 +86,7 @@ final class Recording {
         let horizon = min(clock &- 1, rings.horizon)
         let before = merge.ledger.totals.events
         drain(horizon: horizon, time: time)
-        lastRound = clock
+        lastRound = clock &- 1
         if isOver { return 0 }
         serveRings(time: time)
         reserveAhead()
@@ -185,7 +186,7 @@ final class Recording {
                 cursor.pointee.floor = max(floor, merge.lastTime(index))
                 horizon = min(horizon, cursor.pointee.floor)
             } else {
-                cursor.pointee.floor = clock
+                cursor.pointee.floor = clock &- 1
             }
             cursor.pointee.claim = claim
         }

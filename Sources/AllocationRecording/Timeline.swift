@@ -37,7 +37,7 @@ struct Timeline {
             points = points.enumerated().filter { $0.offset % 2 == 0 }.map(\.element)
             interval = interval.multipliedReportingOverflow(by: 2).overflow ? interval : interval * 2
         }
-        let (after, overflow) = point.clock.addingReportingOverflow(interval)
+        let (after, overflow) = (points.last?.clock ?? point.clock).addingReportingOverflow(interval)
         next = overflow ? .max : after
     }
 

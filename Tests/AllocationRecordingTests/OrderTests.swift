@@ -1,0 +1,171 @@
+// OrderTests.swift: rings merged in time, and the horizon behind which nothing can appear any more.
+import AllocationProfile
+import CRecording
+import Glibc
+import Testing
+
+@testable import AllocationRecording
+
+@Suite struct OrderTests {
+    private let program = FakeProgram()
+
+    @Test func `events of several rings are taken in the order of their times`() throws {
+        let (one, two) = (program.addRing(), program.addRing())
+        // The block is handed from ring to ring; in any other order there are unknown frees.
+        for turn in 0..<40 {
+            let (owner, other) = turn % 2 == 0 ? (one, two) : (two, one)
+            program.allocate(0x1000, UInt64(turn), ring: owner)
+            program.free(0x1000, ring: other)
+        }
+        let result = try snapshot(program)
+        #expect(result.process.unknownFrees == 0)
+        #expect(result.process.frees == 40)
+        #expect(result.process.threads == 2)
+    }
+
+    @Test func `many rings are merged as well`() throws {
+        let program = FakeProgram(FakeProgram.Options(rings: 16, ringsReserved: 16))
+        var random = Seeded(state: 7)
+        let rings = (0..<16).map { _ in program.addRing() }
+        for _ in 0..<400 {
+            program.allocate(0x1000, 8, ring: rings.randomElement(using: &random)!)
+            program.free(0x1000, ring: rings.randomElement(using: &random)!)
+        }
+        #expect(try snapshot(program).process.unknownFrees == 0)
+    }
+
+    @Test func `at equal times a free comes before the allocation that got the address`() throws {
+        let (one, two) = (program.addRing(), program.addRing())
+        program.emit(TM_EVENT_ALLOCATE, ring: two, address: 0x1000, size: 1, time: 2)
+        program.emit(TM_EVENT_ALLOCATE, ring: one, address: 0x1000, size: 2, time: 5)
+        program.emit(TM_EVENT_FREE, ring: two, address: 0x1000, time: 5)
+        let result = try snapshot(program)
+        #expect(result.process.unknownFrees == 0)
+        #expect(result.process.current == Tally(bytes: 2, count: 1))
+    }
+
+    @Test func `a claimed event that is not published holds later ones back`() throws {
+        let (one, two) = (program.addRing(), program.addRing())
+        let recording = try program.recording()
+        defer { recording.free() }
+        program.allocate(0x1000, 1, ring: one)
+        program.allocate(0x2000, 2, ring: two)
+        _ = recording.round()
+        #expect(recording.merge.ledger.totals.events == 2)
+        // Ring one takes its time, and is interrupted before it can publish; ring two goes on.
+        let time = program.tick()
+        program.claim(one)
+        program.allocate(0x3000, 4, ring: two)
+        program.allocate(0x4000, 8, ring: two)
+        for _ in 0..<3 { _ = recording.round() }
+        #expect(recording.merge.ledger.totals.events == 2)
+        program.emit(TM_EVENT_FREE, ring: one, address: 0x2000, time: time)
+        _ = recording.round()
+        #expect(recording.merge.ledger.totals.events == 5)
+        #expect(recording.merge.ledger.totals.peakBytes == 13)
+    }
+
+    @Test func `an event in the making cannot be older than a round that did not see it`() throws {
+        let (one, two) = (program.addRing(), program.addRing())
+        let recording = try program.recording()
+        defer { recording.free() }
+        program.allocate(0x1000, 1, ring: one)
+        for index in 1...10 { program.allocate(UInt64(index) << 16, 1, ring: two) }
+        _ = recording.round()
+        for index in 11...20 { program.allocate(UInt64(index) << 16, 1, ring: two) }
+        _ = recording.round()
+        program.claim(one)
+        let claimed = program.header.pointee.shared_clock
+        program.allocate(0x7770000, 1, ring: two)
+        _ = recording.round()
+        // Ring one's last event is ancient, yet everything up to the last quiet round is in order.
+        #expect(recording.merge.cursors[one].floor == claimed - 1)
+        #expect(recording.merge.ledger.totals.events == 21)
+    }
+
+    @Test func `when the process is dead an event in the making does not exist`() throws {
+        let (one, two) = (program.addRing(), program.addRing())
+        program.claim(one)
+        program.allocate(0x1000, 1, ring: two)
+        let result = try snapshot(program)
+        #expect(result.process.current == Tally(bytes: 1, count: 1))
+        #expect(result.process.lostEvents == 0)
+    }
+
+    @Test func `a ring wraps around and grows when its producer had to wait`() throws {
+        _ = program.addRing()
+        let recording = try program.recording()
+        defer { recording.free() }
+        for round in 0..<10 {
+            for index in 0..<50 { program.allocate(UInt64(round * 50 + index + 1) << 4, 1) }
+            _ = recording.round()
+        }
+        #expect(recording.merge.ledger.totals.allocations == 500)
+        program.ring(0).pointee.waiting = 1
+        let wake = program.ring(0).pointee.wake
+        _ = recording.round()
+        #expect(program.ring(0).pointee.reserved_capacity == 128)
+        #expect(program.ring(0).pointee.wake != wake)
+        program.ring(0).pointee.waiting = 0
+        program.ring(0).pointee.capacity = 128
+        for index in 0..<128 { program.allocate(UInt64(1000 + index) << 4, 1) }
+        _ = recording.round()
+        #expect(recording.merge.ledger.totals.allocations == 628)
+    }
+
+    @Test func `a ring never grows past its place`() throws {
+        _ = program.addRing()
+        let recording = try program.recording()
+        defer { recording.free() }
+        program.ring(0).pointee.waiting = 1
+        for _ in 0..<12 {
+            _ = recording.round()
+            program.ring(0).pointee.capacity = program.ring(0).pointee.reserved_capacity
+        }
+        #expect(program.ring(0).pointee.reserved_capacity == 1024)
+    }
+
+    @Test func `the ring of a thread that ended is emptied and given to the next`() throws {
+        _ = program.addRing()
+        // No thread has this number: the kernel's limit is below.
+        let dead = program.addRing(tid: 1 << 30)
+        let alive = program.addRing(tid: UInt32(tm_thread_id()))
+        program.allocate(0x1000, 1, ring: dead)
+        program.allocate(0x2000, 1, ring: alive)
+        program.claim(dead)
+        let recording = try program.recording()
+        defer { recording.free() }
+        for _ in 0..<3 { _ = recording.round() }
+        #expect(program.ring(dead).pointee.state == TM_RING_FREE.rawValue)
+        #expect(program.ring(dead).pointee.tid == 0)
+        #expect(program.ring(dead).pointee.claim == program.ring(dead).pointee.head)
+        #expect(program.ring(alive).pointee.state == TM_RING_LIVE.rawValue)
+        // The next thread takes it; it has not written its number yet, and is not taken for dead.
+        program.ring(dead).pointee.state = TM_RING_LIVE.rawValue
+        program.header.pointee.rings.waiting = 1
+        for _ in 0..<3 { _ = recording.round() }
+        #expect(program.ring(dead).pointee.state == TM_RING_LIVE.rawValue)
+        program.header.pointee.rings.waiting = 0
+        program.allocate(0x3000, 1, ring: dead)
+        _ = recording.round()
+        #expect(recording.threadCount == 3)
+        #expect(recording.merge.ledger.totals.currentBytes == 3)
+    }
+
+    @Test func `memory is reserved ahead of what is used, and a waiting producer is woken`() throws {
+        _ = program.addRing()
+        let recording = try program.recording()
+        defer { recording.free() }
+        _ = recording.round()
+        #expect(program.header.pointee.rings.reserved == 5)
+        #expect(program.header.pointee.nodes.reserved > 4096)
+        #expect(program.ring(4).pointee.capacity == 64)
+        program.header.pointee.nodes.used = program.header.pointee.nodes.reserved + 10
+        program.header.pointee.nodes.waiting = 1
+        let wake = program.header.pointee.nodes.wake
+        _ = recording.round()
+        #expect(program.header.pointee.nodes.reserved > program.header.pointee.nodes.used)
+        #expect(program.header.pointee.nodes.wake != wake)
+        #expect(program.header.pointee.nodes.refused == 0)
+    }
+}

@@ -1,0 +1,82 @@
+// SessionTests.swift: the directory that programs and collector share, and what is left of dead ones.
+import CRecording
+import Glibc
+import Testing
+
+@testable import AllocationRecording
+
+@Suite struct SessionTests {
+    /// A base directory of the test's own.
+    private final class Base {
+        let path = "/dev/shm/session-tests-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        init() { mkdir(path, 0o700) }
+        deinit {
+            for name in SystemCalls.names(in: path) { unlink("\(path)/\(name)") }
+            rmdir(path)
+        }
+    }
+
+    private func mode(_ path: String) -> mode_t? {
+        var info = stat()
+        return lstat(path, &info) == 0 ? info.st_mode & 0o777 : nil
+    }
+
+    @Test func `a session is private, tells the program where it is, and leaves nothing behind`() throws {
+        let base = Base()
+        let session = try Session.create(frameLimit: 64, followChildren: false, bases: ["/nowhere", base.path])
+        #expect(mode(session.directory) == 0o700)
+        #expect(session.environment == ["TRACEMALLOC_SESSION": session.directory, "TRACEMALLOC_FRAMES": "64", "TRACEMALLOC_FOLLOW": "0"])
+        close(open("\(session.directory)/1.0.recording", O_CREAT | O_WRONLY, 0o600))
+        session.remove()
+        #expect(SystemCalls.names(in: base.path) == [])
+        session.remove()
+    }
+
+    @Test func `children are followed unless told otherwise`() throws {
+        let base = Base()
+        let session = try Session.create(frameLimit: 64, followChildren: true, bases: [base.path])
+        #expect(session.environment["TRACEMALLOC_FOLLOW"] == nil)
+        session.remove()
+    }
+
+    @Test func `what a dead session left behind is removed, what a living one has is not`() throws {
+        let base = Base()
+        let living = try Session.create(frameLimit: 64, followChildren: true, bases: [base.path])
+        // No process has this number.
+        let dead = "\(base.path)/tracemalloc-\(1 << 30)-x"
+        mkdir(dead, 0o700)
+        for name in ["lock", "1.0.recording"] { close(open("\(dead)/\(name)", O_CREAT | O_WRONLY, 0o600)) }
+        let foreign = "\(base.path)/tracemalloc-\(1 << 30)-open"
+        mkdir(foreign, 0o777)
+        chmod(foreign, 0o777)
+        symlink("/etc", "\(base.path)/tracemalloc-\(1 << 30)-link")
+        let next = try Session.create(frameLimit: 64, followChildren: true, bases: [base.path])
+        #expect(mode(dead) == nil)
+        #expect(mode(foreign) != nil)
+        #expect(mode(living.directory) != nil)
+        #expect(mode("\(base.path)/tracemalloc-\(1 << 30)-link") != nil)
+        next.remove()
+        living.remove()
+        rmdir(foreign)
+    }
+
+    @Test func `a session has one collector`() throws {
+        let base = Base()
+        let first = try Session.create(frameLimit: 64, followChildren: true, bases: [base.path])
+        #expect(throws: RecordingError.alreadyServed(path: first.directory)) { try Session(joining: first.directory) }
+        first.remove()
+        let byHand = "\(base.path)/tracemalloc-\(getpid())-byhand"
+        mkdir(byHand, 0o700)
+        let joined = try Session(joining: byHand)
+        #expect(joined.directory == byHand)
+        joined.remove()
+        #expect(mode(byHand) == nil)
+    }
+
+    @Test func `without a memory file system there is a sentence with a way out`() {
+        #expect(throws: RecordingError.noMemoryFileSystem(tried: ["/proc", "relative"])) {
+            try Session.create(frameLimit: 64, followChildren: true, bases: ["/proc", "relative"])
+        }
+        #expect(RecordingError.noMemoryFileSystem(tried: ["/proc"]).description.contains("--shm-size"))
+    }
+}
