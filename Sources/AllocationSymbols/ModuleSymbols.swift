@@ -14,8 +14,8 @@ struct ModuleSymbols {
     // By the pointer that libdw gives out: the same file or function is looked up for thousands of addresses.
     private var names: [UnsafePointer<CChar>: FunctionName] = [:]
     private var files: [UnsafePointer<CChar>: SourceFile] = [:]
-    /// Functions without a mangled name, by scope: the same plain name can be many functions.
-    private var localNames: [Int: FunctionName] = [:]
+    /// Functions without a mangled name, by declaration: the same plain name can be many functions.
+    private var localNames: [UnsafeMutableRawPointer: FunctionName] = [:]
     /// By text: units name the same headers, and snapshots keep one copy of a name.
     private var filesByName: [String: SourceFile] = [:]
 
@@ -93,13 +93,12 @@ struct ModuleSymbols {
             names[mangled] = name
             return name
         }
-        guard let pointer = debugInfo.plainName(of: scope) else { return nil }
-        if let known = localNames[scope] { return known }
-        let plain = String(cString: pointer)
+        guard let key = debugInfo.declarationKey(of: scope) else { return nil }
+        if let known = localNames[key] { return known }
         // Past the limit plain names have to do: each qualified one costs a walk over its unit.
         let qualified = localNames.count < Self.mostQualifiedNames ? debugInfo.qualifiedName(of: scope) : nil
-        let name = qualified.map { FunctionName(qualified: $0) } ?? demangler.name(of: plain)
-        localNames[scope] = name
+        let name = qualified.map { FunctionName(qualified: $0) } ?? debugInfo.plainName(of: scope).map { demangler.name(of: $0) }
+        localNames[key] = name
         return name
     }
 

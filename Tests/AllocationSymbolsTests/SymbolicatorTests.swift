@@ -66,6 +66,29 @@ import Testing
         program.expectMarks(program.symbolicated(buildID: identity, options: options), file: "/sample.c")
     }
 
+    @Test("debug information comes from the servers of DEBUGINFOD_URLS, and only when they are to be asked")
+    func debuginfod() async throws {
+        // In a process of its own: the environment cannot be changed while other tests read it.
+        await #expect(processExitsWith: .success) { try SymbolicatorTests().checkDebuginfod() }
+    }
+
+    private func checkDebuginfod() throws {
+        let folder = try TemporaryFolder()
+        guard let program = try sample(in: folder) else { return }
+        guard dlopen("libdebuginfod.so.1", RTLD_NOW) != nil else { return print("skipped: no libdebuginfod") }
+        let identity = try buildID(of: program.path).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let place = "\(folder.path)/server/buildid/\(identity)"
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+        try Tool.run("objcopy", ["--only-keep-debug", program.path, "\(place)/debuginfo"])
+        try Tool.run("objcopy", ["--strip-all", program.path])
+        setenv("DEBUGINFOD_CACHE_PATH", "\(folder.path)/cache", 1)
+        setenv("DEBUGINFOD_URLS", "file://\(folder.path)/server", 1)
+        var options = noDebugFiles
+        #expect(program.symbolicated(options: options).allSatisfy { $0.allSatisfy { $0.line == nil } })
+        options.usesDebuginfod = SymbolicatorOptions().usesDebuginfod
+        program.expectMarks(program.symbolicated(options: options), file: "/sample.c")
+    }
+
     @Test("a stripped program has no names but keeps its module and addresses")
     func stripped() throws {
         let folder = try TemporaryFolder()
