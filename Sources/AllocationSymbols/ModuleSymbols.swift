@@ -62,7 +62,9 @@ struct ModuleSymbols {
             let isInlined = debugInfo.scopes[scope].isInlined
             let function = name(of: scope, in: debugInfo) ?? (isInlined ? nil : symbolFunction(at: index))
             // Code that belongs to no line is charged to the line of its function.
-            if position == nil || position?.line == 0, !isCompilerGenerated(position) { position = debugInfo.declaration(of: scope) ?? position }
+            if position == nil || position?.line == 0, !isCompilerGenerated(position) {
+                position = debugInfo.declaration(of: scope) ?? position
+            }
             frames.append(frame(function, position, isInlined: isInlined))
             if isInlined { position = debugInfo.callPosition(of: scope) }
         }

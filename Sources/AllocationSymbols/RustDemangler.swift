@@ -296,7 +296,8 @@ struct RustDemangler {
     }
 
     private static let basicTypes: [UInt8: String] = [
-        "a": "i8", "b": "bool", "c": "char", "d": "f64", "e": "str", "f": "f32", "h": "u8", "i": "isize", "j": "usize", "l": "i32", "m": "u32",
+        "a": "i8", "b": "bool", "c": "char", "d": "f64", "e": "str", "f": "f32", "h": "u8", "i": "isize", "j": "usize", "l": "i32",
+        "m": "u32",
         "n": "i128", "o": "u128", "p": "_", "s": "i16", "t": "u16", "u": "()", "v": "...", "x": "i64", "y": "u64", "z": "!",
     ].reduce(into: [:]) { table, entry in table[UInt8(ascii: Unicode.Scalar(entry.key)!)] = entry.value }
 }

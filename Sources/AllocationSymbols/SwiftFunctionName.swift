@@ -169,7 +169,9 @@ struct SwiftFunctionName {
         let mark = " in _".utf8
         guard !name.isEmpty, rest.count > mark.count + 32, rest.starts(with: mark) else { return nil }
         let behind = rest.startIndex + mark.count + 32
-        guard rest[behind] == UInt8(ascii: ")"), rest[..<behind].suffix(32).allSatisfy({ UnicodeScalar($0).properties.isHexDigit }) else { return nil }
+        guard rest[behind] == UInt8(ascii: ")"), rest[..<behind].suffix(32).allSatisfy({ UnicodeScalar($0).properties.isHexDigit }) else {
+            return nil
+        }
         return (name, behind + 1)
     }
 
