@@ -16,7 +16,8 @@ struct DebugFileSearch: Sendable {
             for place in places where place != path {
                 guard let candidate = ElfFile(path: place), candidate.hasDebugInfo else { continue }
                 // Build-ids are compared where both have one: the checksum has to read the whole file.
-                let belongs = buildID.isEmpty || candidate.buildID.isEmpty ? candidate.checksum == link.checksum : candidate.buildID == buildID
+                let belongs =
+                    buildID.isEmpty || candidate.buildID.isEmpty ? candidate.checksum == link.checksum : candidate.buildID == buildID
                 if belongs { return candidate }
             }
         }
@@ -54,9 +55,10 @@ struct DebugFileSearch: Sendable {
 enum Debuginfod {
     private typealias Begin = @convention(c) () -> OpaquePointer?
     private typealias End = @convention(c) (OpaquePointer) -> Void
-    private typealias Find = @convention(c) (
-        OpaquePointer, UnsafePointer<UInt8>, Int32, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
-    ) -> Int32
+    private typealias Find =
+        @convention(c) (
+            OpaquePointer, UnsafePointer<UInt8>, Int32, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+        ) -> Int32
 
     /// Configured as elfutils' own tools are.
     static var isConfigured: Bool { getenv("DEBUGINFOD_URLS").map { $0.pointee != 0 } ?? false }

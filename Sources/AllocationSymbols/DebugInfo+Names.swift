@@ -46,10 +46,13 @@ extension DebugInfo {
         return string(DW_AT_linkage_name, of: &die) ?? string(DW_AT_MIPS_linkage_name, of: &die)
     }
 
+    /// Identifies a function without a mangled name: where its declaration is read from. Copies have the same one.
+    func declarationKey(of scope: Int) -> UnsafeMutableRawPointer? { declaringEntry(of: scopes[scope].die)?.addr }
+
     /// The name of a function as it stands in its source, without what is around it.
-    func plainName(of scope: Int) -> UnsafePointer<CChar>? {
+    func plainName(of scope: Int) -> String? {
         var die = scopes[scope].die
-        return string(DW_AT_name, of: &die)
+        return string(DW_AT_name, of: &die).map { String(cString: $0) }
     }
 
     /// Follows abstract origins and specifications, also into shared files, and at most 16 of them.
@@ -67,8 +70,8 @@ extension DebugInfo {
         guard Self.cPlusPlus.contains(dwarf_srclang(&unit)), var die = declaringEntry(of: scopes[scope].die) else { return nil }
         var around: UnsafeMutablePointer<Dwarf_Die>?
         let count = dwarf_getscopes_die(&die, &around)
-        defer { free(around) }
         guard let around, count > 0 else { return nil }
+        defer { free(around) }
         var parts: [String] = []
         for index in 0..<min(Int(count), 32) {
             let name = dwarf_diename(around + index).map { String(cString: $0) }

@@ -104,7 +104,9 @@ final class DebugInfo {
             var version: Dwarf_Half = 0
             var die = Dwarf_Die()
             var split = Dwarf_Die()
-            guard dwarf_get_units(dwarf, unit, &next, &version, &kind, &die, &split) == 0, let reached = next, reached != unit else { return }
+            guard dwarf_get_units(dwarf, unit, &next, &version, &kind, &die, &split) == 0, let reached = next, reached != unit else {
+                return
+            }
             unit = reached
             let isSkeleton = Int32(kind) == Int32(DW_UT_skeleton)
             guard Int32(kind) == Int32(DW_UT_compile) || isSkeleton else { continue }

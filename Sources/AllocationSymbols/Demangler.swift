@@ -33,7 +33,8 @@ struct Demangler {
                 return FunctionName(text: cut(path), symbol: mangled, rule: CallSiteRule.kind(ofRust: path))
             }
             if let text = cPlusPlus(mangled) ?? cPlusPlus(mangled.prefix(before: ".")) {
-                return FunctionName(text: cut(text.prefix(before: " [clone ")), symbol: mangled, rule: CallSiteRule.kind(ofCPlusPlus: mangled))
+                return FunctionName(
+                    text: cut(text.prefix(before: " [clone ")), symbol: mangled, rule: CallSiteRule.kind(ofCPlusPlus: mangled))
             }
         }
         return FunctionName(plain: cut(withoutCloneSuffix(mangled)), symbol: mangled)
@@ -70,7 +71,7 @@ struct Demangler {
     // MARK: Demanglers of the runtimes
 
     private static func swift(_ mangled: String) -> String? {
-        take(swift_demangle(mangled, UInt(mangled.utf8.count), nil, nil, 0))
+        take(swiftDemangle(mangled, UInt(mangled.utf8.count), nil, nil, 0))
     }
 
     private static func cPlusPlus(_ mangled: String) -> String? {
@@ -85,19 +86,21 @@ struct Demangler {
         return text.pointee == 0 ? nil : String(cString: text)
     }
 
-    private typealias CxaDemangle = @convention(c) (
-        UnsafePointer<CChar>, UnsafeMutablePointer<CChar>?, UnsafeMutablePointer<Int>?, UnsafeMutablePointer<Int32>?
-    ) -> UnsafeMutablePointer<CChar>?
+    private typealias CxaDemangle =
+        @convention(c) (
+            UnsafePointer<CChar>, UnsafeMutablePointer<CChar>?, UnsafeMutablePointer<Int>?, UnsafeMutablePointer<Int32>?
+        ) -> UnsafeMutablePointer<CChar>?
 
     /// Every Swift process has libstdc++, but Swift code cannot link it by name.
     private static let cxaDemangle: CxaDemangle? = {
-        let function = dlsym(nil, "__cxa_demangle") ?? dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL).flatMap { dlsym($0, "__cxa_demangle") }
+        let function =
+            dlsym(nil, "__cxa_demangle") ?? dlopen("libstdc++.so.6", RTLD_NOW | RTLD_LOCAL).flatMap { dlsym($0, "__cxa_demangle") }
         return function.map { unsafeBitCast($0, to: CxaDemangle.self) }
     }()
 }
 
 @_silgen_name("swift_demangle")
-private func swift_demangle(
+private func swiftDemangle(
     _ mangled: UnsafePointer<CChar>, _ length: UInt, _ buffer: UnsafeMutablePointer<CChar>?, _ size: UnsafeMutablePointer<UInt>?,
     _ flags: UInt32
 ) -> UnsafeMutablePointer<CChar>?

@@ -14,8 +14,8 @@ struct ModuleSymbols {
     // By the pointer that libdw gives out: the same file or function is looked up for thousands of addresses.
     private var names: [UnsafePointer<CChar>: FunctionName] = [:]
     private var files: [UnsafePointer<CChar>: SourceFile] = [:]
-    /// Functions without a mangled name, by scope: the same plain name can be many functions.
-    private var localNames: [Int: FunctionName] = [:]
+    /// Functions without a mangled name, by declaration: the same plain name can be many functions.
+    private var localNames: [UnsafeMutableRawPointer: FunctionName] = [:]
     /// By text: units name the same headers, and snapshots keep one copy of a name.
     private var filesByName: [String: SourceFile] = [:]
 
@@ -62,7 +62,9 @@ struct ModuleSymbols {
             let isInlined = debugInfo.scopes[scope].isInlined
             let function = name(of: scope, in: debugInfo) ?? (isInlined ? nil : symbolFunction(at: index))
             // Code that belongs to no line is charged to the line of its function.
-            if position == nil || position?.line == 0, !isCompilerGenerated(position) { position = debugInfo.declaration(of: scope) ?? position }
+            if position == nil || position?.line == 0, !isCompilerGenerated(position) {
+                position = debugInfo.declaration(of: scope) ?? position
+            }
             frames.append(frame(function, position, isInlined: isInlined))
             if isInlined { position = debugInfo.callPosition(of: scope) }
         }
@@ -93,13 +95,12 @@ struct ModuleSymbols {
             names[mangled] = name
             return name
         }
-        guard let pointer = debugInfo.plainName(of: scope) else { return nil }
-        if let known = localNames[scope] { return known }
-        let plain = String(cString: pointer)
+        guard let key = debugInfo.declarationKey(of: scope) else { return nil }
+        if let known = localNames[key] { return known }
         // Past the limit plain names have to do: each qualified one costs a walk over its unit.
         let qualified = localNames.count < Self.mostQualifiedNames ? debugInfo.qualifiedName(of: scope) : nil
-        let name = qualified.map { FunctionName(qualified: $0) } ?? demangler.name(of: plain)
-        localNames[scope] = name
+        let name = qualified.map { FunctionName(qualified: $0) } ?? debugInfo.plainName(of: scope).map { demangler.name(of: $0) }
+        localNames[key] = name
         return name
     }
 

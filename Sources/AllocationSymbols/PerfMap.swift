@@ -5,7 +5,8 @@ import Glibc
 struct PerfMap {
     private var entries: [(range: Range<UInt64>, name: String)] = []
 
-    // Anybody may write into /tmp: the file counts only when it is a regular one that belongs to who reads it or to root.
+    // Anybody may write into /tmp: the file counts only when it is a regular one of the reader's own or of root. Root reads those
+    // of the users whose programs it profiles.
     private static let largest = 256 << 20
 
     init(path: String) {
@@ -46,7 +47,8 @@ struct PerfMap {
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_uid == geteuid() || status.st_uid == 0 || geteuid() == 0,
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG,
+            status.st_uid == geteuid() || status.st_uid == 0 || geteuid() == 0,
             status.st_size > 0, status.st_size <= largest
         else { return nil }
         return [UInt8](unsafeUninitializedCapacity: Int(status.st_size)) { buffer, count in

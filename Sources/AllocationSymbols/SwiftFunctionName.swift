@@ -147,6 +147,11 @@ struct SwiftFunctionName {
         var index = text.startIndex
         while index < text.endIndex {
             let startsWord = index == text.startIndex || !isWord(text[index - 1])
+            if text[index] == UInt8(ascii: "("), let name = privateName(text[index...]) {
+                result += name.name
+                index = name.behind
+                continue
+            }
             guard startsWord, let word = noise.first(where: { $0[0] == text[index] && text[index...].starts(with: $0) }) else {
                 result.append(text[index])
                 index += 1
@@ -155,6 +160,19 @@ struct SwiftFunctionName {
             index += word.count
             if depth < 32, let behind = sugar(text[index...], into: &result, depth: depth) { index = behind }
         }
+    }
+
+    /// `(Item in _90AB32459A5BCC4685EE39DDCD4BCC5B)` → `Item`: the number of the file that a private name belongs to.
+    private static func privateName(_ text: ArraySlice<UInt8>) -> (name: ArraySlice<UInt8>, behind: Int)? {
+        let rest = text.dropFirst().drop { isWord($0) && $0 != UInt8(ascii: ".") }
+        let name = text[(text.startIndex + 1)..<rest.startIndex]
+        let mark = " in _".utf8
+        guard !name.isEmpty, rest.count > mark.count + 32, rest.starts(with: mark) else { return nil }
+        let behind = rest.startIndex + mark.count + 32
+        guard rest[behind] == UInt8(ascii: ")"), rest[..<behind].suffix(32).allSatisfy({ UnicodeScalar($0).properties.isHexDigit }) else {
+            return nil
+        }
+        return (name, behind + 1)
     }
 
     /// `Array<Swift.Int>` → `[Int]`. Returns the index behind it.

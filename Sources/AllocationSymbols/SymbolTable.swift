@@ -134,6 +134,8 @@ struct SymbolTable {
     }
 
     private func sharesSection(_ first: UInt64, _ second: UInt64, _ sections: [ElfFile.Section]) -> Bool {
-        sections.contains { $0.address != 0 && first >= $0.address && first - $0.address < $0.size && second >= $0.address && second - $0.address < $0.size }
+        sections.contains {
+            $0.address != 0 && first >= $0.address && first - $0.address < $0.size && second >= $0.address && second - $0.address < $0.size
+        }
     }
 }

@@ -73,8 +73,10 @@ package struct Symbolicator {
 
     private func name(_ places: [File: [Place]], in snapshots: inout [Snapshot]) {
         // Large ones first, so that no thread begins the longest piece last.
-        let work = places.map { (file: $0.key, places: $0.value, asked: AddressSet($0.value.map(\.lookup)), size: Self.size(of: $0.key.path)) }
-            .sorted { ($0.size, $0.file.path) > ($1.size, $1.file.path) }
+        let work = places.map {
+            (file: $0.key, places: $0.value, asked: AddressSet($0.value.map(\.lookup)), size: Self.size(of: $0.key.path))
+        }
+        .sorted { ($0.size, $0.file.path) > ($1.size, $1.file.path) }
         let requests = work.map { (file: $0.file, asked: $0.asked) }
         let search = DebugFileSearch(directories: options.debugDirectories, usesServer: options.usesDebuginfod)
         let progress = options.progress

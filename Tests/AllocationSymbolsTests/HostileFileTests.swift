@@ -11,7 +11,8 @@ import Testing
         for line in try Tool.run("readelf", ["-S", "-W", path]).split(separator: "\n") {
             guard let close = line.firstIndex(of: "]") else { continue }
             let fields = line[line.index(after: close)...].split(separator: " ")
-            guard fields.count > 5, let offset = Int(fields[3], radix: 16), let size = Int(fields[4], radix: 16), fields[1] != "NOBITS" else { continue }
+            guard fields.count > 5, let offset = Int(fields[3], radix: 16), let size = Int(fields[4], radix: 16), fields[1] != "NOBITS"
+            else { continue }
             result[String(fields[0])] = offset..<offset + size
         }
         return result
@@ -25,10 +26,12 @@ import Testing
         let program = try SampleProgram(path: try LineTests.compile(build, in: folder))
         let original = try Data(contentsOf: URL(fileURLWithPath: program.path))
         let sections = try sections(of: program.path)
-        let targets = [
-            ".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_rnglists", ".debug_ranges", ".debug_line_str", ".symtab",
-            ".strtab", ".dynsym", ".note.gnu.build-id",
-        ].compactMap { sections[$0] } + [0..<64, 0..<1024, original.count - 2_500..<original.count, 0..<original.count]
+        let targets =
+            [
+                ".debug_info", ".debug_abbrev", ".debug_line", ".debug_str", ".debug_rnglists", ".debug_ranges", ".debug_line_str",
+                ".symtab",
+                ".strtab", ".dynsym", ".note.gnu.build-id",
+            ].compactMap { sections[$0] } + [0..<64, 0..<1024, original.count - 2_500..<original.count, 0..<original.count]
         let environment = ProcessInfo.processInfo.environment
         let seed = environment["SYMBOLS_SEED"].flatMap { UInt64($0) } ?? 1
         let rounds = environment["SYMBOLS_ROUNDS"].flatMap { Int($0) } ?? 40
@@ -46,12 +49,16 @@ import Testing
                 let target = targets[Int.random(in: 0..<targets.count, using: &random)]
                 for _ in 0..<Int.random(in: 1...12, using: &random) {
                     let at = Int.random(in: target, using: &random)
-                    bytes[at] = Bool.random(using: &random) ? bytes[at] ^ (1 << Int.random(in: 0..<8, using: &random)) : UInt8.random(in: 0...255, using: &random)
+                    bytes[at] =
+                        Bool.random(using: &random)
+                        ? bytes[at] ^ (1 << Int.random(in: 0..<8, using: &random)) : UInt8.random(in: 0...255, using: &random)
                 }
             }
             try bytes.write(to: URL(fileURLWithPath: path))
             let frames = program.symbolicated(path: path, options: options)
-            #expect(frames.allSatisfy { !$0.isEmpty && $0.allSatisfy { $0.module == path && $0.address != nil } }, "seed \(seed), round \(round)")
+            #expect(
+                frames.allSatisfy { !$0.isEmpty && $0.allSatisfy { $0.module == path && $0.address != nil } },
+                "seed \(seed), round \(round)")
             named += frames.filter { $0[0].function != nil }.count
         }
         // Most damage leaves most names: an answer that is always empty would be no answer.

@@ -11,16 +11,17 @@ import Testing
         var testDescription: String { "\(compiler) \(flags.joined(separator: " "))" }
     }
 
-    static let builds: [Build] = [("gcc", "c"), ("clang", "c"), ("g++", "cc"), ("clang++", "cc")].flatMap { compiler, language in
-        [["-O0", "-gdwarf-4"], ["-O0", "-gdwarf-5"], ["-O2", "-gdwarf-4"], ["-O2", "-gdwarf-5"]].map {
-            Build(compiler: compiler, language: language, flags: $0)
-        }
-    } + [
-        Build(compiler: "gcc", language: "c", flags: ["-O2", "-g", "-no-pie", "-gz=zlib"]),
-        Build(compiler: "gcc", language: "c", flags: ["-O2", "-g", "-ffunction-sections", "-Wl,--gc-sections"]),
-        Build(compiler: "clang", language: "c", flags: ["-O2", "-g", "-gsplit-dwarf"]),
-        Build(compiler: "clang++", language: "cc", flags: ["-O2", "-g", "-fuse-ld=lld", "-flto"]),
-    ]
+    static let builds: [Build] =
+        [("gcc", "c"), ("clang", "c"), ("g++", "cc"), ("clang++", "cc")].flatMap { compiler, language in
+            [["-O0", "-gdwarf-4"], ["-O0", "-gdwarf-5"], ["-O2", "-gdwarf-4"], ["-O2", "-gdwarf-5"]].map {
+                Build(compiler: compiler, language: language, flags: $0)
+            }
+        } + [
+            Build(compiler: "gcc", language: "c", flags: ["-O2", "-g", "-no-pie", "-gz=zlib"]),
+            Build(compiler: "gcc", language: "c", flags: ["-O2", "-g", "-ffunction-sections", "-Wl,--gc-sections"]),
+            Build(compiler: "clang", language: "c", flags: ["-O2", "-g", "-gsplit-dwarf"]),
+            Build(compiler: "clang++", language: "cc", flags: ["-O2", "-g", "-fuse-ld=lld", "-flto"]),
+        ]
 
     static func compile(_ build: Build, in folder: TemporaryFolder) throws -> String {
         let source = try folder.write(SampleSource.c, to: "sample.\(build.language)")
@@ -38,7 +39,9 @@ import Testing
         program.expectMarks(program.symbolicated(), file: "/sample.\(build.language)")
     }
 
-    @Test("every line of a Swift program is found, in closures, generics, inlined and async functions", arguments: [["-Onone"], ["-O", "-DOPTIMIZED"]])
+    @Test(
+        "every line of a Swift program is found, in closures, generics, inlined and async functions",
+        arguments: [["-Onone"], ["-O", "-DOPTIMIZED"]])
     func findsSwiftLines(flags: [String]) throws {
         guard Tool.path("swiftc") != nil, Tool.path("clang") != nil else { return print("skipped: no Swift compiler") }
         let folder = try TemporaryFolder()
@@ -59,7 +62,10 @@ import Testing
         guard Tool.path("rustc") != nil else { return print("skipped: rustc is not installed") }
         let folder = try TemporaryFolder()
         let source = try folder.write(
-            "#[inline(never)] pub fn shop(n: usize) -> Vec<String> { (0..n).map(|i| i.to_string()).collect() }\nfn main() { println!(\"{:?}\", shop(3)); }\n",
+            """
+            #[inline(never)] pub fn shop(n: usize) -> Vec<String> { (0..n).map(|i| i.to_string()).collect() }
+            fn main() { println!("{:?}", shop(3)); }
+            """,
             to: "sample.rs")
         let path = "\(folder.path)/sample"
         do { try Tool.run("rustc", ["-g", "-o", path, source]) } catch { return print("skipped: rustc does not work") }

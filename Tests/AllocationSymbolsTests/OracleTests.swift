@@ -65,7 +65,9 @@ import Testing
         let addresses = Self.sample(functions, count: 2_000, seed: seed)
         let expected = try Self.oracle(addresses, in: path)
         try #require(expected.count == addresses.count)
-        guard expected.contains(where: { $0.contains { $0.line != nil } }) else { return print("skipped: libc's debug information is not installed") }
+        guard expected.contains(where: { $0.contains { $0.line != nil } }) else {
+            return print("skipped: libc's debug information is not installed")
+        }
 
         var different = 0
         var compared = 0
@@ -73,7 +75,8 @@ import Testing
             // Lines that the compiler left open are ours to choose.
             guard theirs.allSatisfy({ $0.line != nil }) else { continue }
             compared += 1
-            let same = mine.count == theirs.count && zip(mine, theirs).allSatisfy { $0.line == $1.line && Self.isSame($0.function, $1.function) }
+            let same =
+                mine.count == theirs.count && zip(mine, theirs).allSatisfy { $0.line == $1.line && Self.isSame($0.function, $1.function) }
             if !same {
                 different += 1
                 if different <= 12 {

@@ -81,7 +81,9 @@ struct SampleProgram {
             if fields[0] == "bias" {
                 bias = try #require(UInt64(fields[1], radix: 16))
             } else {
-                let frames = fields.dropFirst().map { $0.split(separator: "=") }.map { (String($0[0]).replacing("_n", with: " n"), Int($0[1]) ?? 0) }
+                let frames = fields.dropFirst().map { $0.split(separator: "=") }.map {
+                    (String($0[0]).replacing("_n", with: " n"), Int($0[1]) ?? 0)
+                }
                 marks.append(Mark(address: try #require(UInt64(fields[0], radix: 16)), frames: frames))
             }
         }
@@ -148,7 +150,7 @@ enum SampleSource {
         #ifdef __cplusplus
         namespace shop {
         struct Basket {
-            template <typename T> NOINLINE void fill(T value) { MARK("shop::Basket::fill<%s>=%d", sizeof(T) == 8 ? "double" : "int", __LINE__); }
+            template <typename T> NOINLINE void fill(T) { MARK("shop::Basket::fill<%s>=%d", sizeof(T) == 8 ? "double" : "int", __LINE__); }
             NOINLINE static void count() { MARK("shop::Basket::count=%d", __LINE__); }
         };
         namespace { NOINLINE void secret() { MARK("shop::(anonymous_namespace)::secret=%d", __LINE__); } }

@@ -30,7 +30,9 @@ import Testing
         return options
     }
 
-    @Test("debug information is found in a separate file, beside the program or in .debug, by its link and checksum", arguments: ["", ".debug/"])
+    @Test(
+        "debug information is found in a separate file, beside the program or in .debug, by its link and checksum",
+        arguments: ["", ".debug/"])
     func debugLink(place: String) throws {
         let folder = try TemporaryFolder()
         guard let program = try sample(in: folder, ["-Wl,--build-id=none"]) else { return }
@@ -64,6 +66,29 @@ import Testing
         program.expectMarks(program.symbolicated(options: options), file: "/sample.c")
         try FileManager.default.removeItem(atPath: program.path)
         program.expectMarks(program.symbolicated(buildID: identity, options: options), file: "/sample.c")
+    }
+
+    @Test("debug information comes from the servers of DEBUGINFOD_URLS, and only when they are to be asked")
+    func debuginfod() async throws {
+        // In a process of its own: the environment cannot be changed while other tests read it.
+        await #expect(processExitsWith: .success) { try SymbolicatorTests().checkDebuginfod() }
+    }
+
+    private func checkDebuginfod() throws {
+        let folder = try TemporaryFolder()
+        guard let program = try sample(in: folder) else { return }
+        guard dlopen("libdebuginfod.so.1", RTLD_NOW) != nil else { return print("skipped: no libdebuginfod") }
+        let identity = try buildID(of: program.path).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let place = "\(folder.path)/server/buildid/\(identity)"
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+        try Tool.run("objcopy", ["--only-keep-debug", program.path, "\(place)/debuginfo"])
+        try Tool.run("objcopy", ["--strip-all", program.path])
+        setenv("DEBUGINFOD_CACHE_PATH", "\(folder.path)/cache", 1)
+        setenv("DEBUGINFOD_URLS", "file://\(folder.path)/server", 1)
+        var options = noDebugFiles
+        #expect(program.symbolicated(options: options).allSatisfy { $0.allSatisfy { $0.line == nil } })
+        options.usesDebuginfod = SymbolicatorOptions().usesDebuginfod
+        program.expectMarks(program.symbolicated(options: options), file: "/sample.c")
     }
 
     @Test("a stripped program has no names but keeps its module and addresses")
@@ -108,7 +133,9 @@ import Testing
         var process = ProcessSummary()
         process.pid = 4242
         var snapshots = [Snapshot(process: process)]
-        let addresses: [UInt64] = [0x7f00_0000_1001, 0x7f00_0000_1040, 0x7f00_0000_1041, 0x7f00_0000_1050, 0x7f00_0000_1051, 0x7f00_0000_1024, 0, .max]
+        let addresses: [UInt64] = [
+            0x7f00_0000_1001, 0x7f00_0000_1040, 0x7f00_0000_1041, 0x7f00_0000_1050, 0x7f00_0000_1051, 0x7f00_0000_1024, 0, .max,
+        ]
         snapshots[0].locations = addresses.map { Location(address: $0, module: -1) } + [Location(address: 5, module: 77)]
         var options = SymbolicatorOptions()
         options.perfMapDirectory = folder.path
@@ -125,7 +152,8 @@ import Testing
     func returnAddresses() throws {
         let folder = try TemporaryFolder()
         guard Tool.path("gcc") != nil else { return print("skipped: no gcc") }
-        let source = try folder.write("int first(void) { return 1; }\nint second(void) { return 2; }\nint main(void) { return 0; }\n", to: "a.c")
+        let source = try folder.write(
+            "int first(void) { return 1; }\nint second(void) { return 2; }\nint main(void) { return 0; }\n", to: "a.c")
         let path = "\(folder.path)/a"
         try Tool.run("gcc", ["-O0", "-g", "-fno-toplevel-reorder", "-o", path, source])
         let second = try #require(try OracleTests.functions(of: path, []).first { $0.name == "second" }).start
@@ -141,6 +169,23 @@ import Testing
         #expect(snapshots[0].locations.map { $0.frames[0].line } == [1, 2, 2])
         #expect(snapshots[0].locations.map { $0.frames[0].address } == [second, second, second])
         #expect(snapshots[0].locations.map { $0.frames[0].isAsync } == [false, false, true])
+    }
+
+    @Test("a signal that stops in a linkage stub shows which function was being called")
+    func linkageStubs() throws {
+        guard Tool.path("gcc") != nil, Tool.path("readelf") != nil else { return print("skipped: no gcc or no readelf") }
+        let folder = try TemporaryFolder()
+        let source = try folder.write("#include <stdlib.h>\nint main(void) { free(calloc(1, 1)); return 0; }\n", to: "a.c")
+        let path = "\(folder.path)/a"
+        try Tool.run("gcc", ["-O0", "-Wl,-z,lazy", "-fno-builtin", "-o", path, source])
+        let sections = try Tool.run("readelf", ["-S", "-W", path]).split(separator: "\n").map { $0.split(separator: " ") }
+        guard let stubs = sections.first(where: { $0.contains(".plt") }), let name = stubs.firstIndex(of: ".plt"),
+            let start = UInt64(stubs[name + 2], radix: 16), !sections.contains(where: { $0.contains(".plt.sec") })
+        else { return print("skipped: another kind of stubs") }
+        let names = OracleTests.frames(of: [start + 16, start + 21, start + 32, start + 47], in: path).map { $0[0].function }
+        #expect(names[0] == names[1] && names[2] == names[3])
+        #expect(Set([names[0], names[2]]) == ["free@plt", "calloc@plt"])
+        #expect(OracleTests.frames(of: [start + 16], in: path)[0][0].isSystem)
     }
 
     @Test("snapshots of several processes are named together, each with its own load address, and progress ends at 1")
