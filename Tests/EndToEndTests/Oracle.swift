@@ -47,7 +47,7 @@ struct Oracle {
         limit: Double = 120
     ) throws {
         let counts = try Scratch()
-        var variables = try Oracle.environmentOfProfiled.get()
+        var variables = try Oracle.environmentOfProfiled()
         let length = variables["LD_PRELOAD"]!.utf8.count
         // The library counts where it lies.
         try FileManager.default.createSymbolicLink(atPath: counts / "o", withDestinationPath: Oracle.library.get())
@@ -65,8 +65,8 @@ struct Oracle {
         try Program("Oracle/oracle.c", flags: ["-shared", "-fPIC"]).path
     }
 
-    /// What the profiler adds to a program's environment.
-    private static let environmentOfProfiled = Result {
+    /// What the profiler adds to a program's environment; asked every time, because ids of processes have more digits or fewer.
+    private static func environmentOfProfiled() throws -> [String: String] {
         let text = try Profile(["/usr/bin/env", "-0"]).outcome.stdout
         var variables: [String: String] = [:]
         for entry in text.split(separator: "\0") {

