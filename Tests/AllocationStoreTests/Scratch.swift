@@ -24,7 +24,9 @@ final class Scratch {
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self)) }
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                String(cString: UnsafeRawPointer($0).assumingMemoryBound(to: CChar.self))
+            }
             if name != "." && name != ".." { names.append(name) }
         }
         return names.sorted()
@@ -84,7 +86,9 @@ extension Snapshot {
         var random = SeededGenerator(seed: seed)
         func amount() -> Int { Int.random(in: 0...(Bool.random(using: &random) ? 100 : .max), using: &random) }
         func tally() -> Tally { Tally(bytes: amount(), count: amount()) }
-        func name() -> String { ["", "main", "é\n<b>", "a\u{0}b", "std::vector<int>", "/usr/lib/x y.so", "f\(amount())"].randomElement(using: &random)! }
+        func name() -> String {
+            ["", "main", "é\n<b>", "a\u{0}b", "std::vector<int>", "/usr/lib/x y.so", "f\(amount())"].randomElement(using: &random)!
+        }
         func maybe<Value>(_ value: @autoclosure () -> Value) -> Value? { Bool.random(using: &random) ? value() : nil }
 
         var summary = ProcessSummary()

@@ -66,7 +66,9 @@ import Testing
         symlink(scratch("target"), scratch("link"))
         symlink(scratch("nowhere"), scratch("dangling"))
         for (name, kind) in [("folder", "a directory"), ("fifo", "a FIFO"), ("link", "a symbolic link"), ("dangling", "a symbolic link")] {
-            #expect(throws: StoreError.notAFile(path: scratch(name), kind: kind)) { try SnapshotFile.create(at: scratch(name), force: force) }
+            #expect(throws: StoreError.notAFile(path: scratch(name), kind: kind)) {
+                try SnapshotFile.create(at: scratch(name), force: force)
+            }
         }
         #expect(bytes(of: scratch("target")) == Array("precious".utf8))
         #expect(scratch.names == ["dangling", "fifo", "folder", "link", "target"])
@@ -84,7 +86,9 @@ import Testing
             #expect(throws: StoreError.self) { try SnapshotFile.create(at: path, force: true) }
         }
         let long = scratch(String(repeating: "x", count: 300))
-        #expect(throws: StoreError.cannotWrite(path: long, reason: "File name too long")) { try SnapshotFile.create(at: long, force: false) }
+        #expect(throws: StoreError.cannotWrite(path: long, reason: "File name too long")) {
+            try SnapshotFile.create(at: long, force: false)
+        }
         // The name fits, but not that of the new content: nothing may be left behind.
         #expect(throws: StoreError.self) { try SnapshotFile.create(at: scratch(String(repeating: "x", count: 253)), force: false) }
         #expect(scratch.names == ["file"])
