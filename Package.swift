@@ -42,7 +42,7 @@ let package = Package(
         .target(name: "AllocationProfile", swiftSettings: swift),
         .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
-        .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], swiftSettings: swift),
+        .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "AllocationReports", dependencies: ["AllocationProfile"], swiftSettings: swift),
         .executableTarget(
             name: "TraceMallocCommand",
