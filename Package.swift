@@ -15,6 +15,8 @@ let package = Package(
     name: "swift-tracemalloc",
     products: [
         .executable(name: "tracemalloc", targets: ["TraceMallocCommand"]),
+        // The Swift API. Linking it replaces malloc in the program.
+        .library(name: "TraceMalloc", targets: ["TraceMalloc"]),
         .library(name: "TraceMallocPreload", type: .dynamic, targets: ["CPreload"]),
     ],
     dependencies: [
@@ -44,6 +46,10 @@ let package = Package(
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
         .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "AllocationReports", dependencies: ["AllocationProfile"], swiftSettings: swift),
+        .target(
+            name: "TraceMalloc",
+            dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer"],
+            swiftSettings: swift),
         .executableTarget(
             name: "TraceMallocCommand",
             dependencies: [

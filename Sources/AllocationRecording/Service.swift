@@ -233,7 +233,7 @@ final class Service {
 }
 
 /// How long to sleep between rounds: not at all while events pour in, longer and longer while nothing happens.
-private struct Nap {
+struct Nap {
     private var nanoseconds: UInt64 = 0
 
     private static let shortest: UInt64 = 50_000
