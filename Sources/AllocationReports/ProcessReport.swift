@@ -104,7 +104,7 @@ enum ProcessFigures {
     }
 
     static func lines(_ process: ProcessSummary, _ style: TextStyle) -> [(String, String)] {
-        let alive = process.exit == .unknown ? "alive" : "alive at exit"
+        let alive = process.exit == .unknown ? "alive at the end" : "alive at exit"
         return [
             ("ended", end(of: process)),
             ("allocations", "\(PrintableText.number(process.allocations)), \(TextForm.size(process.bytesAllocated))"),

@@ -124,7 +124,8 @@ final class Recording {
         var options = SymbolicatorOptions()
         if Terminal.error.isTerminal {
             options.progress = { part, module in
-                Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %, reading \(PrintableText.name(module, limit: 50))")
+                let name = module.isEmpty ? "" : ", reading \(PrintableText.name(module, limit: 50))"
+                Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %\(name)")
             }
         }
         var symbolicator = Symbolicator(options: options)
