@@ -34,7 +34,9 @@ final class OutputFile: Sendable {
     /// Writes an intermediate state in the background. Skipped while the last one is still being written, and so that
     /// writing takes a twentieth of the time at most.
     func checkpoint(_ snapshots: [Snapshot]) {
-        guard earliest.withLock({ $0 }) <= .now, isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else { return }
+        guard earliest.withLock({ $0 }) <= .now,
+            isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+        else { return }
         let thread = Unsafe.startThread(lowPriority: true) { [self] in
             // A full disk may have room again by the end: only the last write counts.
             let cost = ContinuousClock().measure { try? write(snapshots, complete: false) }
