@@ -29,7 +29,7 @@ struct Collect: ParsableCommand {
         let collector: Collector, joined: Session
         do {
             joined = try Session(joining: session)
-            collector = try Collector(session: joined, options: CollectorOptions(frameLimit: frames.count))
+            collector = try Collector(session: joined, options: Recording.options(frameLimit: frames.count))
         } catch {
             file.remove()
             throw CommandError.noRecording(error)
