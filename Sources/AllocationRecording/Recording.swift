@@ -12,6 +12,8 @@ final class Recording {
     /// Nanoseconds of CLOCK_REALTIME and CLOCK_MONOTONIC.
     let startRealtime: UInt64
     let startMonotonic: UInt64
+    /// Innermost frames that the program was asked to keep.
+    var frameLimit: Int { min(max(Int(region.header.pointee.frame_limit), 1), 65535) }
 
     var merge: Unsafe.Merge
     var scale: ClockScale

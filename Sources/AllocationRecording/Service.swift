@@ -213,7 +213,7 @@ final class Service {
         if collector.options.checksInvariants {
             for sentence in recording.brokenInvariants() { recording.warn("broken invariant: \(sentence)") }
         }
-        return recording.snapshot(frameLimit: collector.options.frameLimit, at: time)
+        return recording.snapshot(frameLimit: min(collector.options.frameLimit, recording.frameLimit), at: time)
     }
 
     private func snapshots(at time: UInt64) -> [Snapshot] {

@@ -20,8 +20,8 @@ final class Tracer: Sendable {
 
     /// Runs the tracer's own work: what this thread allocates meanwhile does not show.
     static func ignoringOwnAllocations<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
-        let before = tm_ignore_begin()
-        defer { tm_ignore_end(before) }
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
         return try body()
     }
 
@@ -38,7 +38,7 @@ final class Tracer: Sendable {
                 state.frameLimit = frames
                 if file >= 0 {
                     do throws(RecordingError) {
-                        state.collector = try LocalCollector(file: file) { _ = tm_ignore_begin() }
+                        state.collector = try LocalCollector(file: file) { tm_ignore_begin() }
                     } catch {
                         tm_stop_private()
                         return .cannotStart(error.description)
@@ -103,8 +103,8 @@ final class Tracer: Sendable {
 
     private static func named(_ snapshot: Snapshot) -> Snapshot {
         var options = SymbolicatorOptions()
-        // Threads of its own would show in the figures.
-        options.threads = 0
+        options.threads = 1
+        options.threadPrologue = { tm_ignore_begin() }
         var symbolicator = Symbolicator(options: options)
         var snapshots = [snapshot]
         symbolicator.symbolicate(&snapshots)
