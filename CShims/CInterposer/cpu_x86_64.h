@@ -36,6 +36,18 @@ static inline int tm_cpu_is_signal_return(const uint8_t *code) {
     return 1;
 }
 
+// The registers that a call preserves, and where this function stands, by DWARF number; the others stay as they are.
+enum { TM_CPU_REGISTERS = 17 };
+
+static inline __attribute__((always_inline)) void tm_cpu_capture(uint64_t *registers) {
+    __asm__ volatile(
+        "movq %%rbx, 24(%0)\n\tmovq %%rbp, 48(%0)\n\tmovq %%rsp, 56(%0)\n\tmovq %%r12, 96(%0)\n\tmovq %%r13, 104(%0)\n\t"
+        "movq %%r14, 112(%0)\n\tmovq %%r15, 120(%0)\n\tleaq 0f(%%rip), %%rax\n\tmovq %%rax, 128(%0)\n0:"
+        :
+        : "r"(registers)
+        : "rax", "memory");
+}
+
 // A saved frame pointer with the return address above it, as `call` and `push rbp` leave them.
 struct tm_cpu_pair {
     _Alignas(16) uint64_t fp;

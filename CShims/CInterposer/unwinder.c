@@ -115,15 +115,12 @@ void tm_unwinder_initialize(uint32_t frame_limit, int verify, struct tm_unwind_c
     options.counters = counters;
     tm_rules_initialize();
     tm_stack_bounds_initialize();
-    tm_libunwind_load(verify);
+    tm_libunwind_load();
 }
 
 int tm_unwinder_has_libunwind(void) { return tm_libunwind_loaded(); }
 
-void tm_unwinder_code_unloaded(void) {
-    tm_rules_forget();
-    tm_libunwind_forget();
-}
+void tm_unwinder_code_unloaded(void) { tm_rules_forget(); }
 
 void tm_unwinder_thread_start(struct tm_unwinder *unwinder, struct tm_stack_cache *cache) {
     unwinder->count = 0;
@@ -289,10 +286,15 @@ static void cut(struct tm_unwinder *unwinder, uint32_t surplus) {
 }
 
 // ---- The walk
+static size_t walk_by_libunwind(struct tm_unwinder *unwinder, struct tm_caller from) {
+    return tm_libunwind_walk(
+        from.pc, from.sp, unwinder->foreign, unwinder->capacity + 1, unwinder->known, &unwinder->bounds, unwinder->scratch);
+}
+
 // Stacks that need libunwind are walked by it as a whole, and what is remembered stays for the stacks that do not.
 static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from) {
     struct tm_foreign_frame *foreign = unwinder->foreign;
-    size_t count = tm_libunwind_walk(from.pc, from.sp, foreign, unwinder->capacity + 1, unwinder->scratch);
+    size_t count = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->fallbacks, 1);
     uint32_t node = TM_NODE_NONE;
     if (count == 0) return tm_stack_child(unwinder->cache, node, from.pc, TM_NODE_ENDED_EARLY);
@@ -384,7 +386,7 @@ static int agrees(const struct tm_unwinder *unwinder, const struct tm_foreign_fr
 static void verify(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t node) {
     uint32_t count = unwinder->count;
     if (count == 0 || unwinder->frames[count - 1].node != node) return;  // libunwind's own stack
-    size_t theirs = tm_libunwind_walk(from.pc, from.sp, unwinder->foreign, unwinder->capacity + 1, unwinder->scratch);
+    size_t theirs = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->walks, 1);
     if (!agrees(unwinder, unwinder->foreign, theirs)) tm_add64(&options.counters->differences, 1);
 }
