@@ -80,7 +80,8 @@ struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t addres
         const Elf64_Phdr *segment = &module->segments[i];
         if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_R)) continue;
         uintptr_t start = module->bias + segment->p_vaddr;
-        if (address - start < segment->p_filesz) return (struct tm_bytes){(const uint8_t *)address, (const uint8_t *)start + segment->p_filesz};
+        if (address - start >= segment->p_filesz) continue;
+        return (struct tm_bytes){(const uint8_t *)address, (const uint8_t *)start + segment->p_filesz};
     }
     return (struct tm_bytes){NULL, NULL};
 }
