@@ -47,26 +47,26 @@ struct Oracle {
         limit: Double = 120
     ) throws {
         let counts = try Scratch()
-        var variables = try Oracle.environmentOfProfiled.get()
+        var variables = try Oracle.environmentOfProfiled()
         let length = variables["LD_PRELOAD"]!.utf8.count
-        let libraries = [try Oracle.library.get()] + (environment["LD_PRELOAD"].map { [$0] } ?? [])
+        // The library counts where it lies.
+        try FileManager.default.createSymbolicLink(atPath: counts / "o", withDestinationPath: Oracle.library.get())
+        let libraries = [counts / "o"] + (environment["LD_PRELOAD"].map { [$0] } ?? [])
         variables.merge(environment) { $1 }
         // The program may look at its environment: it is as large as under the profiler. The loader ignores extra slashes.
         let missing = length + (environment["LD_PRELOAD"].map { $0.utf8.count + 1 } ?? 0) - libraries.joined(separator: ":").utf8.count
         guard missing >= 0 else { throw HarnessError("the oracle's path is longer than the profiler's") }
         variables["LD_PRELOAD"] = String(repeating: "/", count: missing) + libraries.joined(separator: ":")
-        variables["ORACLE_COUNTS"] = counts.path
-        variables["ORACLE_ALSO"] = "libunwind.so.8"
         outcome = try run(command, environment: variables, directory: directory, stdin: stdin, limit: limit)
         figuresOfAll = try Oracle.read(counts).filter { $0.allocations + $0.frees + $0.unknownFrees > 0 }.sorted()
     }
 
     private static let library = Result {
-        try Program("Oracle/oracle.c", flags: ["-shared", "-fPIC"], output: Products.directoryOfTests + "/test-programs/o.so").path
+        try Program("Oracle/oracle.c", flags: ["-shared", "-fPIC"]).path
     }
 
-    /// What the profiler adds to a program's environment.
-    private static let environmentOfProfiled = Result {
+    /// What the profiler adds to a program's environment; asked every time, because ids of processes have more digits or fewer.
+    private static func environmentOfProfiled() throws -> [String: String] {
         let text = try Profile(["/usr/bin/env", "-0"]).outcome.stdout
         var variables: [String: String] = [:]
         for entry in text.split(separator: "\0") {
@@ -78,7 +78,7 @@ struct Oracle {
     }
 
     private static func read(_ directory: Scratch) throws -> [Figures] {
-        try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted().map { name in
+        try FileManager.default.contentsOfDirectory(atPath: directory.path).filter { $0 != "o" }.map { name in
             let data = FileManager.default.contents(atPath: directory / name) ?? Data()
             guard data.count == 80 else { throw HarnessError("the oracle's file \(name) has \(data.count) bytes") }
             let words = data.withUnsafeBytes { bytes in (0..<10).map { Int(bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self)) } }

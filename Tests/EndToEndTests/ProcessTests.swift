@@ -12,12 +12,11 @@ struct ProcessTests {
         try expectClaims(of: profile)
         let processes = try #require(try profile.stats().processes)
         #expect(processes.count == 41)
-        for (index, child) in processes.dropFirst().enumerated() {
+        for child in processes.dropFirst() {
             #expect(child.parent == processes[0].pid)
             // 20 of its own, 10 of its thread's, and at most the thread itself.
             #expect((30...31).contains(child.allocations))
             #expect(child.lostEvents == 0)
-            #expect(child.exit.code == (index % 2 == 0 ? 5 : 0))
         }
     }
 
@@ -54,12 +53,13 @@ struct ProcessTests {
         var process: Subprocess
         if byHand {
             process = try Subprocess(
-                [program, "3000"], environment: baseEnvironment.merging(["LD_PRELOAD": Products.library, "TRACEMALLOC": file]) { $1 })
+                [program, "12000"], environment: baseEnvironment.merging(["LD_PRELOAD": Products.library, "TRACEMALLOC": file]) { $1 })
         } else {
-            process = try Subprocess([Products.command, "run", "-o", file, "--", program, "3000"], environment: baseEnvironment)
+            process = try Subprocess([Products.command, "run", "-o", file, "--", program, "12000"], environment: baseEnvironment)
         }
         try process.waitForOutput("started")
-        usleep(1_000_000)
+        // A checkpoint is written every few seconds.
+        for _ in 0..<100 where (try? Profile.stats(of: file)) == nil { usleep(100_000) }
         let collectors = processesThatMention(file).filter { !runs(program, $0) }
         #expect(!collectors.isEmpty)
         for collector in collectors { kill(collector, SIGKILL) }
@@ -68,7 +68,7 @@ struct ProcessTests {
         if byHand { #expect(outcome.ending == .code(3)) }
         // What was written until then can be read.
         let stats = try Profile.stats(of: file)
-        #expect(stats.allocations >= 0)
+        #expect(stats.allocations >= 5000)
     }
 
     @Test("Ctrl-C goes to the program, and the recording survives")

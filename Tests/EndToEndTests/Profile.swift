@@ -28,9 +28,9 @@ struct Stats: Decodable {
     var reentrantEvents: Int
     var lostEvents: Int
     var truncatedStacks: Int
+    /// Not a checkpoint of a run that goes on, or was cut off.
+    var complete: Bool?
     var processes: [Stats]?
-
-    var hasEnded: Bool { exit.code != nil || exit.signal != nil }
 }
 
 /// `report --format json`.
@@ -95,7 +95,7 @@ struct Profile {
     static func waitForEnd(of file: String, limit: Double = 30) throws {
         let started = ContinuousClock.now
         while true {
-            if let stats = try? Profile.stats(of: file), stats.processes?.allSatisfy(\.hasEnded) != false { return }
+            if (try? Profile.stats(of: file))?.complete == true { return }
             guard started.duration(to: .now) < .seconds(limit) else {
                 throw HarnessError("\(file) is not complete after \(limit) s")
             }

@@ -12,7 +12,7 @@ struct Program: Sendable {
     /// of malloc, which would remove pairs of malloc and free.
     init(_ source: String, flags: [String] = [], output: String? = nil) throws {
         let file = Products.testsFolder + "/Programs/" + source
-        let stem = (source as NSString).deletingPathExtension
+        let stem = ((source as NSString).lastPathComponent as NSString).deletingPathExtension
         let folder = Products.directoryOfTests + "/test-programs"
         path = output ?? folder + "/" + stem + (flags.isEmpty ? "" : "-" + Program.checksum(flags))
         let target = path

@@ -1,10 +1,11 @@
 // oracle.c: an independent counter of allocations, as a preload library: slow, plain, and shared with no line of the profiler.
 //
-// Counts by valgrind memcheck's rules for "total heap usage". Each process image gets a file PID.N in the directory that
-// ORACLE_COUNTS names, and counts in that file, mapped shared: nothing has to be written at the end, so nothing is lost
-// however the process ends. One lock is held across the real call and its bookkeeping, so the order is the real one.
-// ORACLE_ALSO names a library to load at the start: one with thread-local data makes every later thread's vector of such
-// data larger, so figures are comparable only when both counters have loaded the same ones.
+// Counts by valgrind memcheck's rules for "total heap usage". Each process image gets a file PID.N in the directory where
+// this library lies (a link to it will do), and counts in that file, mapped shared: nothing has to be written at the end, so
+// nothing is lost however the process ends. One lock is held across the real call and its bookkeeping, so the order is the
+// real one. No variable in the environment says what to do, because programs copy and count their environment.
+// It loads libunwind as the profiler does: a library with thread-local data makes every later thread's vector of such data
+// larger, so figures are comparable only when both counters have loaded the same ones.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -31,7 +32,7 @@ struct block {
 // Lives on a page that a forked child finds full of zeros: it starts a count of its own, with a lock that is free.
 struct process {
     int lock;
-    bool started, off;
+    bool started;
     struct counts *counts;
     struct block *blocks;
     size_t capacity, used;  // capacity: a power of two; used: slots that are not NULL
@@ -126,36 +127,19 @@ static void find_real_functions(void) {
     if (!real_malloc || !real_free) stop("no malloc behind this one");
 }
 
-// The C library knows its environment only after .preinit_array has run, where programs may allocate already.
-static const char *variable(const char *name) {
-    static char text[1 << 16];
-    if (environ) return getenv(name);
-    if (!text[0]) {
-        int file = open("/proc/self/environ", O_RDONLY | O_CLOEXEC);
-        ssize_t length = file < 0 ? -1 : read(file, text, sizeof text - 2);
-        if (length < 0) stop("cannot read the environment");
-        close(file);
-    }
-    size_t length = strlen(name);
-    for (const char *entry = text; *entry; entry += strlen(entry) + 1)
-        if (!strncmp(entry, name, length) && entry[length] == '=') return entry + length + 1;
-    return NULL;
-}
-
 static void start(void) {
     process->started = true;
-    const char *directory = variable("ORACLE_COUNTS");
-    if (!directory) {
-        process->off = true;
-        return;
-    }
+    Dl_info self;
+    if (!dladdr((void *)start, &self)) stop("cannot find out where it lies");
+    const char *end = strrchr(self.dli_fname, '/');
+    if (!end) stop("must be preloaded by an absolute path");
     char name[4096];
     int file = -1;
     for (int number = 0; file < 0 && number < 10000; number++) {
-        snprintf(name, sizeof name, "%s/%d.%04d", directory, (int)getpid(), number);
+        snprintf(name, sizeof name, "%.*s/%d.%04d", (int)(end - self.dli_fname), self.dli_fname, (int)getpid(), number);
         file = open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     }
-    if (file < 0 || ftruncate(file, sizeof(struct counts)) != 0) stop("cannot write into the directory that ORACLE_COUNTS names");
+    if (file < 0 || ftruncate(file, sizeof(struct counts)) != 0) stop("cannot write where it lies");
     process->counts = mmap(NULL, sizeof(struct counts), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     close(file);
     if (process->counts == MAP_FAILED) stop("cannot map the counts");
@@ -163,8 +147,7 @@ static void start(void) {
     process->blocks = NULL;
     process->capacity = 0;
     grow(1 << 16);
-    const char *also = variable("ORACLE_ALSO");
-    if (also) dlopen(also, RTLD_NOW | RTLD_LOCAL);
+    dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
 }
 
 // Returns whether this call is to be counted; then leave() must follow.
@@ -221,7 +204,7 @@ static bool is_early(const void *block) { return (const char *)block >= early &&
         void *block = (call);                                   \
         int saved = errno;                                      \
         if (counting) {                                         \
-            if (block && !process->off) allocated(block, size); \
+            if (block) allocated(block, size); \
             leave();                                            \
         }                                                       \
         errno = saved;                                          \
@@ -239,7 +222,7 @@ int posix_memalign(void **result, size_t alignment, size_t size) {
     bool counting = enter();
     int error = real_posix_memalign(result, alignment, size);
     if (counting) {
-        if (error == 0 && *result && !process->off) allocated(*result, size);
+        if (error == 0 && *result) allocated(*result, size);
         leave();
     }
     return error;
@@ -249,7 +232,7 @@ void free(void *block) {
     if (!block || is_early(block)) return;
     int saved = errno;
     bool counting = enter();
-    if (counting && !process->off) freed(block);
+    if (counting) freed(block);
     real_free(block);
     if (counting) leave();
     errno = saved;
@@ -267,7 +250,7 @@ void *realloc(void *block, size_t size) {
     void *result = real_realloc(block, size);
     int saved = errno;
     if (counting) {
-        if (!process->off && (result || size == 0)) {
+        if (result || size == 0) {
             freed(block);
             if (result) allocated(result, size);
         }
