@@ -15,6 +15,8 @@ let package = Package(
     name: "swift-tracemalloc",
     products: [
         .executable(name: "tracemalloc", targets: ["TraceMallocCommand"]),
+        // The Swift API. Linking it replaces malloc in the program.
+        .library(name: "TraceMalloc", targets: ["TraceMalloc"]),
         .library(name: "TraceMallocPreload", type: .dynamic, targets: ["CPreload"]),
     ],
     dependencies: [
@@ -42,8 +44,12 @@ let package = Package(
         .target(name: "AllocationProfile", swiftSettings: swift),
         .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
-        .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], swiftSettings: swift),
+        .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "AllocationReports", dependencies: ["AllocationProfile"], swiftSettings: swift),
+        .target(
+            name: "TraceMalloc",
+            dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer"],
+            swiftSettings: swift),
         .executableTarget(
             name: "TraceMallocCommand",
             dependencies: [

@@ -80,7 +80,8 @@ struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t addres
         const Elf64_Phdr *segment = &module->segments[i];
         if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_R)) continue;
         uintptr_t start = module->bias + segment->p_vaddr;
-        if (address - start < segment->p_filesz) return (struct tm_bytes){(const uint8_t *)address, (const uint8_t *)start + segment->p_filesz};
+        if (address - start >= segment->p_filesz) continue;
+        return (struct tm_bytes){(const uint8_t *)address, (const uint8_t *)start + segment->p_filesz};
     }
     return (struct tm_bytes){NULL, NULL};
 }
@@ -194,31 +195,41 @@ static enum fde_result search_all(const struct tm_module *module, uintptr_t fram
     return FDE_NONE;
 }
 
-static enum fde_result find_fde(const struct tm_module *module, uintptr_t address, struct fde *fde) {
-    uintptr_t index = (uintptr_t)module->index;
-    struct reader reader = reader_at(module, index);
-    if (reader.bad || read_fixed(&reader, 1) != 1) return FDE_BAD;
+int tm_cfi_index(const struct tm_module *module, struct tm_index *index) {
+    uintptr_t header = (uintptr_t)module->index;
+    struct reader reader = reader_at(module, header);
+    *index = (struct tm_index){0};
+    if (!module->index || reader.bad || read_fixed(&reader, 1) != 1) return 0;
     unsigned frames_encoding = (unsigned)read_fixed(&reader, 1), count_encoding = (unsigned)read_fixed(&reader, 1);
     unsigned table_encoding = (unsigned)read_fixed(&reader, 1);
-    uintptr_t frames = read_encoded(&reader, frames_encoding, index);
-    uint64_t count = read_encoded(&reader, count_encoding, index);
-    if (reader.bad) return FDE_BAD;
-    if (count_encoding == ENCODING_OMIT || table_encoding != INDEX_DATA_SDATA4) return search_all(module, frames, address, fde);
-    if (count > (uint64_t)(reader.end - reader.at) / 8) return FDE_BAD;
+    uintptr_t frames = read_encoded(&reader, frames_encoding, header);
+    uint64_t count = read_encoded(&reader, count_encoding, header);
+    if (reader.bad) return 0;
+    index->frames = frames;
+    if (count_encoding == ENCODING_OMIT || table_encoding != INDEX_DATA_SDATA4) return 0;
+    if (count > (uint64_t)(reader.end - reader.at) / (2 * sizeof(int32_t))) return 0;
+    index->entries = reader.at;
+    index->count = count;
+    return 1;
+}
 
-    // The last entry that starts at or before the address. Entries: (start, FDE), both relative to the index.
-    uint64_t low = 0, high = count;
+static enum fde_result find_fde(const struct tm_module *module, uintptr_t address, struct fde *fde) {
+    struct tm_index index;
+    if (!tm_cfi_index(module, &index)) return index.frames ? search_all(module, index.frames, address, fde) : FDE_BAD;
+
+    // The last entry that starts at or before the address.
+    uintptr_t header = (uintptr_t)module->index, next;
+    uint64_t low = 0, high = index.count;
     int32_t entry[2];
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
-        __builtin_memcpy(entry, reader.at + 8 * middle, sizeof entry);
-        if (index + (uintptr_t)entry[0] <= address) low = middle + 1;
+        __builtin_memcpy(entry, index.entries + sizeof entry * middle, sizeof entry);
+        if (header + (uintptr_t)entry[0] <= address) low = middle + 1;
         else high = middle;
     }
     if (low == 0) return FDE_NONE;
-    __builtin_memcpy(entry, reader.at + 8 * (low - 1), sizeof entry);
-    uintptr_t next;
-    if (read_fde(module, index + (uintptr_t)entry[1], fde, &next) != FDE_READ) return FDE_BAD;
+    __builtin_memcpy(entry, index.entries + sizeof entry * (low - 1), sizeof entry);
+    if (read_fde(module, header + (uintptr_t)entry[1], fde, &next) != FDE_READ) return FDE_BAD;
     return address - fde->start < fde->end - fde->start ? FDE_READ : FDE_NONE;
 }
 

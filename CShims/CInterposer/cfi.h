@@ -22,8 +22,23 @@ struct tm_bytes {
     const uint8_t *at, *end;
 };
 
+enum tm_module_search { TM_MODULE_NONE, TM_MODULE_ODD, TM_MODULE_FOUND };  // odd: there is one, but it cannot be read
+
+// The loaded module that an address is in. Takes no lock where glibc is 2.35 or later.
+enum tm_module_search tm_module_find(struct tm_module *module, uintptr_t address);
+
 // From address to the end of the readable segment that it is in; empty when it is in none.
 struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t address);
+
+// The sorted table in .eh_frame_hdr: (start, FDE) of each function, relative to the header itself.
+struct tm_index {
+    const uint8_t *entries;  // pairs of int32_t
+    uint64_t count;
+    uintptr_t frames;        // .eh_frame
+};
+
+// 0: there is none, or none of the usual form.
+int tm_cfi_index(const struct tm_module *module, struct tm_index *index);
 
 struct tm_rule tm_cfi_rule(const struct tm_module *module, uintptr_t address);
 

@@ -87,6 +87,21 @@ static bool expand(const char *name, char *path, size_t capacity) {
     return !text.overflow;
 }
 
+// Why the file cannot be made, as far as that can be told without making it; NULL if nothing speaks against it. The
+// collector finds out the rest, but when it does the program may be over.
+static const char *output_fault(const char *path) {
+    char folder[1024];
+    struct tm_text text = tm_text_in(folder, sizeof folder);
+    const char *slash = strrchr(path, '/');
+    if (!slash) tm_put_byte(&text, '.');
+    else if (slash == path) tm_put_byte(&text, '/');
+    for (const char *at = path; slash && at < slash; at++) tm_put_byte(&text, *at);
+    if (TM_CALL(faccessat, AT_FDCWD, path, F_OK, 0, 0, 0) == 0) return "it exists already";
+    long failed = TM_CALL(faccessat, AT_FDCWD, folder, W_OK | X_OK, 0, 0, 0);
+    if (failed == 0) return NULL;
+    return failed == -ENOENT ? "the folder does not exist" : failed == -ENOTDIR ? "its folder is a file" : "no permission to write there";
+}
+
 // In the new process: the program's environment, but the collector is not to be traced itself.
 static void run_collector(const char *collector, const char *directory, const char *output) {
     size_t count = 0;
@@ -110,6 +125,11 @@ bool tm_collector_start(const char *output, char *directory, size_t capacity) {
     }
     if (!expand(output, path, sizeof path)) {
         tm_message("the file name in " TM_ENV_FILE " is too long. The program runs untraced.", NULL);
+        return false;
+    }
+    const char *fault = output_fault(path);
+    if (fault) {
+        tm_message("cannot write ", path, ": ", fault, ". The program runs untraced.", NULL);
         return false;
     }
     if (!make_directory(variable("XDG_RUNTIME_DIR"), directory, capacity) && !make_directory("/dev/shm", directory, capacity)) {

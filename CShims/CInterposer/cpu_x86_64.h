@@ -36,6 +36,18 @@ static inline int tm_cpu_is_signal_return(const uint8_t *code) {
     return 1;
 }
 
+// The registers that a call preserves, and where this function stands, by DWARF number; the others stay as they are.
+enum { TM_CPU_REGISTERS = 17 };
+
+static inline __attribute__((always_inline)) void tm_cpu_capture(uint64_t *registers) {
+    __asm__ volatile(
+        "movq %%rbx, 24(%0)\n\tmovq %%rbp, 48(%0)\n\tmovq %%rsp, 56(%0)\n\tmovq %%r12, 96(%0)\n\tmovq %%r13, 104(%0)\n\t"
+        "movq %%r14, 112(%0)\n\tmovq %%r15, 120(%0)\n\tleaq 0f(%%rip), %%rax\n\tmovq %%rax, 128(%0)\n0:"
+        :
+        : "r"(registers)
+        : "rax", "memory");
+}
+
 // A saved frame pointer with the return address above it, as `call` and `push rbp` leave them.
 struct tm_cpu_pair {
     _Alignas(16) uint64_t fp;
@@ -43,21 +55,22 @@ struct tm_cpu_pair {
 };
 _Static_assert(sizeof(struct tm_cpu_pair) == 16, "compared as one vector with what is on the stack");
 
-// Do all pairs still hold the remembered values? No early exit: on the path that matters they all do. 3 loads a pair.
-static inline int tm_cpu_pairs_hold(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {
-    __m128i a = _mm_setzero_si128(), b = a;
+static inline __m128i tm_cpu_pair_difference(uintptr_t at, const struct tm_cpu_pair *pair) {
+    return _mm_xor_si128(_mm_loadu_si128((const __m128i *)at), *(const __m128i *)pair);
+}
+
+static inline int tm_cpu_is_zero(__m128i bits) { return _mm_movemask_epi8(_mm_cmpeq_epi8(bits, _mm_setzero_si128())) == 0xffff; }
+
+// How many of the pairs, from the first on, still hold the remembered values? Usually all do. 3 loads a pair.
+static inline size_t tm_cpu_pairs_hold(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {
     size_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        __m128i p = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i]), *(const __m128i *)&pair[i]);
-        __m128i q = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i + 1]), *(const __m128i *)&pair[i + 1]);
-        __m128i r = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i + 2]), *(const __m128i *)&pair[i + 2]);
-        __m128i s = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i + 3]), *(const __m128i *)&pair[i + 3]);
-        a = _mm_or_si128(a, _mm_or_si128(p, q));
-        b = _mm_or_si128(b, _mm_or_si128(r, s));
+        __m128i a = _mm_or_si128(tm_cpu_pair_difference(at[i], &pair[i]), tm_cpu_pair_difference(at[i + 1], &pair[i + 1]));
+        __m128i b = _mm_or_si128(tm_cpu_pair_difference(at[i + 2], &pair[i + 2]), tm_cpu_pair_difference(at[i + 3], &pair[i + 3]));
+        if (__builtin_expect(!tm_cpu_is_zero(_mm_or_si128(a, b)), 0)) break;
     }
-    for (; i < count; i++) a = _mm_or_si128(a, _mm_xor_si128(_mm_loadu_si128((const __m128i *)at[i]), *(const __m128i *)&pair[i]));
-    a = _mm_or_si128(a, b);
-    return _mm_movemask_epi8(_mm_cmpeq_epi8(a, _mm_setzero_si128())) == 0xffff;
+    while (i < count && tm_cpu_is_zero(tm_cpu_pair_difference(at[i], &pair[i]))) i++;
+    return i;
 }
 
 // Writes two words as one if they still are the expected ones (both aligned to 16).

@@ -161,9 +161,8 @@ void tm_lifecycle_abandon(void) {
 // On this thread, and only while the loader is idle.
 static void load_libunwind(void) {
     tm_unwinder_load_libunwind();
-    if (tm_unwinder_has_libunwind()) return;
-    tm_store32(&tm_recording.header->libunwind_missing, 1);
-    tm_message("libunwind.so.8 was not found: call stacks may end early (Debian: apt install libunwind8).", NULL);
+    // The collector says so, once.
+    if (!tm_unwinder_has_libunwind()) tm_store32(&tm_recording.header->libunwind_missing, 1);
 }
 
 void tm_lifecycle_loaded(void) {
@@ -220,18 +219,32 @@ int tm_start_private(uint32_t frame_limit, bool verify, int *file) {
     return failed;
 }
 
-static bool say(enum tm_control control, uint64_t argument) {
-    uint64_t epoch;
+// A word in the stream of events, also from a moment that is ignored itself.
+static bool say(enum tm_control control, uint64_t argument, const char *text) {
     struct tm_thread *thread = &tm_thread;
-    if (!tm_enter(thread, &epoch)) return false;
-    tm_put_event(thread, true, TM_EVENT_CONTROL, control, argument, 0);
-    tm_leave(thread, epoch);
-    return true;
+    uint32_t ignored = thread->ignored;
+    if (ignored) {
+        thread->epoch = thread->epoch_outside;
+        thread->ignored = 0;
+    }
+    uint64_t epoch;
+    bool said = tm_enter(thread, &epoch);
+    if (said) {
+        if (text && *text) argument = tm_text_add(text, strlen(text));
+        tm_put_event(thread, true, TM_EVENT_CONTROL, control, argument, 0);
+        tm_leave(thread, epoch);
+    }
+    if (ignored) {
+        thread->epoch_outside = thread->epoch;
+        thread->ignored = ignored;
+        thread->epoch = TM_INSIDE;
+    }
+    return said;
 }
 
 void tm_stop_private(void) {
     if (tm_tracing() != TM_TRACING_PRIVATE) return;
-    say(TM_CONTROL_FORGET, 0);
+    say(TM_CONTROL_FORGET, 0, NULL);
     __atomic_store_n(&tm_page.process.epoch, TM_OFF, __ATOMIC_SEQ_CST);
     tm_store32(&tm_recording.header->state, TM_STATE_STOPPED);
 }
@@ -244,32 +257,20 @@ enum tm_tracing tm_tracing(void) {
     return tm_recording.is_private ? TM_TRACING_PRIVATE : TM_TRACING_SESSION;
 }
 
-bool tm_mark(const char *name) {
-    uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
-    if (!tm_enter(thread, &epoch)) return false;
-    uint32_t text = *name ? tm_text_add(name, strlen(name)) : 0;
-    tm_put_event(thread, true, TM_EVENT_CONTROL, TM_CONTROL_MARK, text, 0);
-    tm_leave(thread, epoch);
-    return true;
-}
+bool tm_mark(const char *name) { return say(TM_CONTROL_MARK, 0, name); }
+bool tm_reset_peak(void) { return say(TM_CONTROL_RESET_PEAK, 0, NULL); }
+bool tm_clear(void) { return say(TM_CONTROL_CLEAR, 0, NULL); }
 
-bool tm_reset_peak(void) { return say(TM_CONTROL_RESET_PEAK, 0); }
-bool tm_clear(void) { return say(TM_CONTROL_CLEAR, 0); }
-
-uint64_t tm_ignore_begin(void) {
+void tm_ignore_begin(void) {
     struct tm_thread *thread = &tm_thread;
-    uint64_t before = thread->ignored ? TM_INSIDE : thread->epoch;
-    thread->ignored = true;
+    if (thread->ignored++) return;
+    thread->epoch_outside = thread->epoch;
     thread->epoch = TM_INSIDE;
-    return before;
 }
 
-void tm_ignore_end(uint64_t before) {
+void tm_ignore_end(void) {
     struct tm_thread *thread = &tm_thread;
-    if (before == TM_INSIDE) return;
-    thread->ignored = false;
-    thread->epoch = before;
+    if (--thread->ignored == 0) thread->epoch = thread->epoch_outside;
 }
 
 uint64_t tm_recording_now(void) {

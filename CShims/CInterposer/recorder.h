@@ -34,6 +34,7 @@ extern union tm_process_page tm_page;
 // One per thread. After fork the child's copy holds an epoch of the parent's, which is not its own.
 struct tm_thread {
     uint64_t epoch;
+    uint64_t epoch_outside;  // the epoch to go back to when `ignored` is over
     uint64_t head;
     uint64_t tail;       // of the last look: more may have been consumed
     uint64_t capacity;
@@ -43,7 +44,7 @@ struct tm_thread {
     struct tm_stack_cache *cache;
     uint32_t unloaded;   // tm_images_unloaded that the caches know
     bool internal;       // the tracer's start-up runs on this thread: it allocates from the arena
-    bool ignored;        // a thread, or a moment, of the tracer's own in a program that links it: nothing is recorded
+    uint32_t ignored;    // a moment of the tracer's own in a program that links it: how deeply nested. Nothing is recorded
     bool gave_up;        // the last wait for room in the ring was in vain
     bool shares_ring;    // ring 0, under its lock
 };

@@ -26,6 +26,7 @@
 static struct tm_stack_range main_stack;
 
 void tm_stack_bounds_initialize(void) {
+    if (main_stack.high != 0) return;
     void *const *end = dlsym(RTLD_DEFAULT, "__libc_stack_end");
     if (end) main_stack = (struct tm_stack_range){(uintptr_t)*end - MAIN_STACK_REACH, (uintptr_t)*end};
 }

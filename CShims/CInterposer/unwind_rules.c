@@ -74,16 +74,14 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
     return 1;
 }
 
-enum module_search { MODULE_NONE, MODULE_ODD, MODULE_FOUND };
-
-static enum module_search find_module(struct tm_module *module, uintptr_t address) {
+enum tm_module_search tm_module_find(struct tm_module *module, uintptr_t address) {
     if (!find_object) {
         struct search search = {address, module};
-        return dl_iterate_phdr(visit_module, &search) ? MODULE_FOUND : MODULE_NONE;
+        return dl_iterate_phdr(visit_module, &search) ? TM_MODULE_FOUND : TM_MODULE_NONE;
     }
     struct found_object found;
-    if (find_object((void *)address, &found) != 0) return MODULE_NONE;
-    return module_from_header(module, &found) ? MODULE_FOUND : MODULE_ODD;
+    if (find_object((void *)address, &found) != 0) return TM_MODULE_NONE;
+    return module_from_header(module, &found) ? TM_MODULE_FOUND : TM_MODULE_ODD;
 }
 
 // What the code itself says where the module says nothing.
@@ -116,10 +114,10 @@ struct tm_rule tm_rules_compile(uintptr_t return_address) {
     uintptr_t address = tm_call_address(return_address);
     struct tm_rule rule = {.kind = TM_RULE_GUESSED};
     if (return_address >> 47) return rule;
-    switch (find_module(&module, address)) {
-    case MODULE_NONE: return rule;
-    case MODULE_ODD: rule.kind = TM_RULE_FOREIGN; break;
-    case MODULE_FOUND: rule = tm_cfi_rule(&module, address); break;
+    switch (tm_module_find(&module, address)) {
+    case TM_MODULE_NONE: return rule;
+    case TM_MODULE_ODD: rule.kind = TM_RULE_FOREIGN; break;
+    case TM_MODULE_FOUND: rule = tm_cfi_rule(&module, address); break;
     }
     if (rule.kind == TM_RULE_GUESSED) rule = rule_from_code(&module, return_address);
     remember(return_address, epoch, rule);

@@ -118,14 +118,11 @@ void tm_unwinder_initialize(uint32_t frame_limit, int verify, struct tm_unwind_c
     tm_stack_bounds_initialize();
 }
 
-void tm_unwinder_load_libunwind(void) { tm_libunwind_load(options.verify); }
+void tm_unwinder_load_libunwind(void) { tm_libunwind_load(); }
 
 int tm_unwinder_has_libunwind(void) { return tm_libunwind_loaded(); }
 
-void tm_unwinder_code_unloaded(void) {
-    tm_rules_forget();
-    tm_libunwind_forget();
-}
+void tm_unwinder_code_unloaded(void) { tm_rules_forget(); }
 
 void tm_unwinder_thread_start(struct tm_unwinder *unwinder, struct tm_stack_cache *cache) {
     unwinder->count = 0;
@@ -196,41 +193,40 @@ static inline __attribute__((always_inline)) enum step step(struct tm_unwinder *
 }
 
 // ---- Comparing
-static int frame_holds(const struct tm_unwinder *unwinder, uint32_t i) {
-    const struct frame *frame = &unwinder->frames[i];
-    uint32_t pair = i ? frame[-1].pairs : 0, word = i ? frame[-1].words : 0;
-    for (; pair < frame->pairs; pair++) {
-        const struct tm_cpu_pair *expected = &unwinder->pairs[pair];
-        if (word_at(unwinder->pairs_at[pair]) != expected->fp || word_at(unwinder->pairs_at[pair] + 8) != expected->pc) return 0;
-    }
-    for (; word < frame->words; word++)
-        if (word_at(unwinder->words[word].at) != unwinder->words[word].value) return 0;
-    return 1;
-}
-
-static inline __attribute__((always_inline)) int words_hold(const struct word *words, uint32_t count) {
-    uint64_t difference = 0, other = 0;
+static inline uint32_t words_hold(const struct word *words, uint32_t count) {
     uint32_t i = 0;
-    for (; i + 2 <= count; i += 2) {
-        difference |= word_at(words[i].at) ^ words[i].value;
-        other |= word_at(words[i + 1].at) ^ words[i + 1].value;
+    for (; i + 4 <= count; i += 4) {
+        uint64_t a = (word_at(words[i].at) ^ words[i].value) | (word_at(words[i + 1].at) ^ words[i + 1].value);
+        uint64_t b = (word_at(words[i + 2].at) ^ words[i + 2].value) | (word_at(words[i + 3].at) ^ words[i + 3].value);
+        if (__builtin_expect((a | b) != 0, 0)) break;
     }
-    if (i < count) difference |= word_at(words[i].at) ^ words[i].value;
-    return (difference | other) == 0;
+    while (i < count && word_at(words[i].at) == words[i].value) i++;
+    return i;
 }
 
-// Do frames[0 ... j] still stand? All words are read at once on a known stack. On others one at a time from inside
-// out: as long as all were equal, the next one is where the current stack has it, hence readable.
-static inline __attribute__((always_inline)) int all_hold(const struct tm_unwinder *unwinder, uint32_t j) {
-    if (__builtin_expect(unwinder->known.high == 0, 0)) return 0;
-    return tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, unwinder->frames[j].pairs) &
-           words_hold(unwinder->words, unwinder->frames[j].words);
+static int frame_holds(const struct tm_unwinder *unwinder, const struct frame *frame) {
+    uint32_t pair = frame == unwinder->frames ? 0 : frame[-1].pairs, word = frame == unwinder->frames ? 0 : frame[-1].words;
+    return tm_cpu_pairs_hold(unwinder->pairs_at + pair, unwinder->pairs + pair, frame->pairs - pair) == frame->pairs - pair &&
+           words_hold(unwinder->words + word, frame->words - word) == frame->words - word;
 }
 
-// The innermost of frames[0 ... j] that is no longer left as remembered; -1: all are.
-static int64_t first_changed(const struct tm_unwinder *unwinder, int64_t j) {
-    while (j >= 0 && frame_holds(unwinder, (uint32_t)j)) j--;
+// The innermost frame at or outside j that can be gone on from: it and all frames outside are left as remembered.
+// -1: none. On a known stack everything can be read, so this is asked once a walk.
+static inline __attribute__((always_inline)) int64_t last_standing(const struct tm_unwinder *unwinder, int64_t j) {
+    if (j < 0) return -1;
+    const struct frame *frames = unwinder->frames;
+    uint32_t pairs = (uint32_t)tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, frames[j].pairs);
+    uint32_t words = words_hold(unwinder->words, frames[j].words);
+    while (j >= 0 && (frames[j].pairs > pairs || frames[j].words > words)) j--;
     return j;
+}
+
+// The same on a stack that is not known, where it must be asked at a frame that was met. From inside out: as long as
+// all words were equal, the next one is where the current stack has it, hence readable.
+static int64_t last_standing_unknown(const struct tm_unwinder *unwinder, int64_t met) {
+    int64_t j = met;
+    while (j >= 0 && frame_holds(unwinder, &unwinder->frames[j])) j--;
+    return j < 0 ? met : j - 1;
 }
 
 static inline int is_same(const struct frame *frame, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
@@ -292,10 +288,15 @@ static void cut(struct tm_unwinder *unwinder, uint32_t surplus) {
 }
 
 // ---- The walk
+static size_t walk_by_libunwind(struct tm_unwinder *unwinder, struct tm_caller from) {
+    return tm_libunwind_walk(
+        from.pc, from.sp, unwinder->foreign, unwinder->capacity + 1, unwinder->known, &unwinder->bounds, unwinder->scratch);
+}
+
 // Stacks that need libunwind are walked by it as a whole, and what is remembered stays for the stacks that do not.
 static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from) {
     struct tm_foreign_frame *foreign = unwinder->foreign;
-    size_t count = tm_libunwind_walk(from.pc, from.sp, foreign, unwinder->capacity + 1, unwinder->scratch);
+    size_t count = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->fallbacks, 1);
     uint32_t node = TM_NODE_NONE;
     if (count == 0) return tm_stack_child(unwinder->cache, node, from.pc, TM_NODE_ENDED_EARLY);
@@ -307,38 +308,29 @@ static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from
     return node;
 }
 
-// Steps outward from fresh[0] until it meets frames[j], which it returns; -1 when it met none. `how` is why it stopped:
-// STEP_DONE at a remembered frame, or at more frames than are kept. fresh[*count] is the frame where it stopped.
+// Steps outward from fresh[0] until it meets one of frames[0 ... j], which it returns; -1 when it met none. `how` is why
+// it stopped: STEP_DONE at a remembered frame, or at more frames than are kept. fresh[*count] is where it stopped.
 static int64_t step_out(struct tm_unwinder *unwinder, int64_t j, uint32_t *count, enum step *how) {
     struct fresh *fresh = unwinder->fresh;
     const struct frame *frames = unwinder->frames;
+    int is_known = unwinder->known.high != 0;
     uint32_t n = 0;
-    for (;; n++) {
+    for (*how = STEP_DONE; *how == STEP_DONE; n++) {
         uintptr_t sp = fresh[n].sp;
         while (j >= 0 && frames[j].sp < sp) j--;
         if (j >= 0 && is_same(&frames[j], fresh[n].pc, sp, fresh[n].fp)) {
-            int64_t changed = all_hold(unwinder, (uint32_t)j) ? -1 : first_changed(unwinder, j);
-            if (changed < 0) {
-                *how = STEP_DONE;
-                break;
+            int64_t met = j;
+            if (is_known || (j = last_standing_unknown(unwinder, met)) == met) {
+                *count = n;
+                return j;
             }
-            j = changed - 1;
         }
-        if (n == unwinder->capacity) {
-            *how = STEP_DONE;
-            j = -1;
-            break;
-        }
+        if (n == unwinder->capacity) break;
         fresh[n].rule = tm_rules_find(fresh[n].pc);
         *how = step(unwinder, &fresh[n], &fresh[n + 1]);
-        if (*how != STEP_DONE) {
-            j = -1;
-            n++;
-            break;
-        }
     }
     *count = n;
-    return j;
+    return -1;
 }
 
 static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, struct tm_caller from, int64_t remembered) {
@@ -396,7 +388,7 @@ static int agrees(const struct tm_unwinder *unwinder, const struct tm_foreign_fr
 static void verify(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t node) {
     uint32_t count = unwinder->count;
     if (count == 0 || unwinder->frames[count - 1].node != node) return;  // libunwind's own stack
-    size_t theirs = tm_libunwind_walk(from.pc, from.sp, unwinder->foreign, unwinder->capacity + 1, unwinder->scratch);
+    size_t theirs = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->walks, 1);
     if (!agrees(unwinder, unwinder->foreign, theirs)) tm_add64(&options.counters->differences, 1);
 }
@@ -411,9 +403,17 @@ uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller from) 
         unwinder->count = 0;
     }
     uint32_t count = unwinder->count, node;
-    const struct frame *last = &unwinder->frames[(int64_t)count - 1];
-    if (count && is_same(last, from.pc, from.sp, from.fp) && all_hold(unwinder, count - 1)) node = last->node;
-    else node = walk(unwinder, from, (int64_t)count - 1);
+    int64_t j = (int64_t)count - 1;
+    while (j >= 0 && unwinder->frames[j].sp < from.sp) j--;
+    if (__builtin_expect(unwinder->known.high != 0, 1)) j = last_standing(unwinder, j);
+    const struct frame *last = &unwinder->frames[j];
+    int is_deep_enough = !unwinder->is_cut || j + 1 >= (int64_t)unwinder->limit;
+    if (j >= 0 && unwinder->known.high && is_deep_enough && is_same(last, from.pc, from.sp, from.fp)) {
+        unwinder->count = (uint32_t)j + 1;
+        node = last->node;
+    } else {
+        node = walk(unwinder, from, j);
+    }
     if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, from, node);
     return node;
 }

@@ -6,7 +6,8 @@
 // frame is a function of the callee's frame and of those words alone, hence equal words mean equal frames.
 //
 // Order: tm_unwinder_initialize once, tm_unwinder_thread_start once per thread, then tm_unwinder_stack. Nothing here
-// allocates, takes a foreign lock or changes errno, except the fallback to libunwind (libunwind_fallback.h).
+// allocates, takes a foreign lock or changes errno; libunwind, for the few stacks that need it, may block signals for a
+// moment. The first tm_unwinder_initialize loads libunwind and so may allocate.
 #ifndef TM_UNWINDER_H
 #define TM_UNWINDER_H
 

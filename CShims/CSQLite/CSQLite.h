@@ -5,7 +5,8 @@
 /// Makes SQLite copy a bound value (the original is a cast that Swift does not import).
 static inline sqlite3_destructor_type csqlite_transient(void) { return SQLITE_TRANSIENT; }
 
-/// Prepares a connection for a file from anywhere: its schema may not call functions or change anything. (Variadic, so out of Swift's reach.)
+/// Prepares a connection for a file from anywhere: its schema may not call functions or change anything.
+/// (The original is variadic, so out of Swift's reach.)
 static inline int csqlite_distrust(sqlite3 *database) {
     int failed = sqlite3_db_config(database, SQLITE_DBCONFIG_DEFENSIVE, 1, (int *)0);
     failed |= sqlite3_db_config(database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, (int *)0);

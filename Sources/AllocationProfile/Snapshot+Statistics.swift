@@ -95,8 +95,10 @@ extension [Snapshot] {
         let now = costs.now
         let change = zip(now, costs.then).map { $0 - $1 }
         let (groups, count) = costs.ordered(limit: limit) { left, right in
-            let bytes = (change[left].bytes.magnitude, now[left].bytes), otherBytes = (change[right].bytes.magnitude, now[right].bytes)
-            let blocks = (change[left].count.magnitude, now[left].count), otherBlocks = (change[right].count.magnitude, now[right].count)
+            let bytes = (change[left].bytes.magnitude, now[left].bytes)
+            let otherBytes = (change[right].bytes.magnitude, now[right].bytes)
+            let blocks = (change[left].count.magnitude, now[left].count)
+            let otherBlocks = (change[right].count.magnitude, now[right].count)
             switch order {
             case .bytes: return bytes != otherBytes ? bytes > otherBytes : blocks > otherBlocks
             case .count: return blocks != otherBlocks ? blocks > otherBlocks : bytes > otherBytes

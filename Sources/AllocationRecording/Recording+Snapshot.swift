@@ -77,7 +77,7 @@ extension Recording {
         return parts.map { String(decoding: $0, as: UTF8.self) }
     }
 
-    private func readModules(into modules: inout [Module]) -> [Int32] {
+    func readModules(into modules: inout [Module]) -> [Int32] {
         (0..<region.imagesUsed).map { index in
             let image = region.image(index)
             guard image.state != 0 else { return -1 }

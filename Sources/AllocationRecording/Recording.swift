@@ -12,6 +12,8 @@ final class Recording {
     /// Nanoseconds of CLOCK_REALTIME and CLOCK_MONOTONIC.
     let startRealtime: UInt64
     let startMonotonic: UInt64
+    /// Innermost frames that the program was asked to keep.
+    var frameLimit: Int { min(max(Int(region.header.pointee.frame_limit), 1), 65535) }
 
     var merge: Unsafe.Merge
     var scale: ClockScale
@@ -28,6 +30,8 @@ final class Recording {
     /// No further events will be read, from a process that lives or not.
     private(set) var isOver = false
 
+    /// Every event up to this time is counted.
+    private(set) var settled: UInt64 = 0
     /// A producer was seen asleep in the last round.
     private(set) var someoneWaits = false
 
@@ -87,6 +91,7 @@ final class Recording {
         let before = merge.ledger.totals.events
         drain(horizon: horizon, time: time)
         lastRound = clock &- 1
+        settled = horizon
         if isOver { return 0 }
         serveRings(time: time)
         reserveAhead()

@@ -213,7 +213,7 @@ final class Service {
         if collector.options.checksInvariants {
             for sentence in recording.brokenInvariants() { recording.warn("broken invariant: \(sentence)") }
         }
-        return recording.snapshot(frameLimit: collector.options.frameLimit, at: time)
+        return recording.snapshot(frameLimit: min(collector.options.frameLimit, recording.frameLimit), at: time)
     }
 
     private func snapshots(at time: UInt64) -> [Snapshot] {
@@ -233,7 +233,7 @@ final class Service {
 }
 
 /// How long to sleep between rounds: not at all while events pour in, longer and longer while nothing happens.
-private struct Nap {
+struct Nap {
     private var nanoseconds: UInt64 = 0
 
     private static let shortest: UInt64 = 50_000

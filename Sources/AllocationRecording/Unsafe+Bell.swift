@@ -15,9 +15,15 @@ extension Unsafe {
 
         private static let stopToken: UInt32 = 1
 
-        init?() {
+        /// - Parameter watches: false: there will be no descriptors to watch, and no thread is needed.
+        init?(watches: Bool = true) {
             word = .allocate(capacity: 1)
             word.initialize(to: 0)
+            guard watches else {
+                poll = -1
+                stop = -1
+                return
+            }
             poll = tm_epoll_create()
             stop = tm_eventfd()
             guard poll >= 0, stop >= 0, tm_epoll_add(poll, stop, Self.stopToken) == 0, startWatching() else {
@@ -28,12 +34,13 @@ extension Unsafe {
         }
 
         deinit {
+            defer { word.deallocate() }
+            guard poll >= 0 else { return }
             var one: UInt64 = 1
             write(stop, &one, 8)
             pthread_join(thread, nil)
             close(poll)
             close(stop)
-            word.deallocate()
         }
 
         /// What the thread needs, apart from the bell: the bell's end is what ends the thread.

@@ -49,8 +49,9 @@ extension Unsafe {
         /// Bit n: kind n makes an address live. At equal times such events come after those that release one.
         private static let allocating: UInt64 = 1 << TM_EVENT_ALLOCATE.rawValue | 1 << TM_EVENT_REALLOC_RESULT.rawValue
         /// Events between a prefetch and its use.
-        private static let slotDistance: UInt64 = 16
-        private static let rowDistance: UInt64 = 6
+        private static let tagDistance: UInt64 = 24
+        private static let slotDistance: UInt64 = 12
+        private static let rowDistance: UInt64 = 5
         private static let portion: UInt64 = 1024
 
         init?(region: Region, seed: UInt64) {
@@ -180,24 +181,25 @@ extension Unsafe {
             return stop
         }
 
-        /// Two steps: first the slot of the live table, later the row of the stack that the slot names.
+        /// In three steps, each some events after the one that it depends on.
         @inline(__always)
         private func prefetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, _ head: UInt64) {
             let left = head &- position
-            if left > Self.slotDistance {
-                let event = events + Int((position &+ Self.slotDistance) & mask)
-                ledger.live.prefetch(tm_load64(&event.pointee.address_size) & Block.mask48)
-            }
-            if left > Self.rowDistance {
-                let event = events + Int((position &+ Self.rowDistance) & mask)
-                let isAllocating = Self.allocating >> (tm_load64(&event.pointee.time_kind) & 15) & 1 != 0
-                let row =
-                    isAllocating
-                    ? ledger.rows.find(UInt32(truncatingIfNeeded: tm_load64(&event.pointee.stack_size)))
-                    : ledger.live.likelyRow(tm_load64(&event.pointee.address_size) & Block.mask48)
-                ledger.rows.prefetch(row: row)
-            }
+            if left <= Self.tagDistance { return }
+            let far = events + Int((position &+ Self.tagDistance) & mask)
+            ledger.live.prefetchTags(tm_load64(&far.pointee.address_size) & Block.mask48)
+            let middle = events + Int((position &+ Self.slotDistance) & mask)
+            let isNew = Self.isAllocating(tm_load64(&middle.pointee.time_kind))
+            ledger.live.prefetchSlot(tm_load64(&middle.pointee.address_size) & Block.mask48, isNew: isNew)
+            let near = events + Int((position &+ Self.rowDistance) & mask)
+            let charges = Self.isAllocating(tm_load64(&near.pointee.time_kind))
+            let row = ledger.rows.find(UInt32(truncatingIfNeeded: tm_load64(&near.pointee.stack_size)))
+            let other = ledger.live.likelyRow(tm_load64(&near.pointee.address_size) & Block.mask48, isNew: charges)
+            ledger.rows.prefetch(row: charges ? row : other)
         }
+
+        @inline(__always)
+        private static func isAllocating(_ timeKind: UInt64) -> Bool { allocating >> (timeKind & 15) & 1 != 0 }
 
         // MARK: A binary heap of the rings' fronts
 

@@ -42,9 +42,8 @@ package struct DifferenceReport {
         }
         let rows = table.differences.map { row in
             JSONValue.object(
-                fields(row.tally, row.difference) + [
-                    ("average", .optional(row.average)), ("site", JSONValue(site: row.site)), ("traceback", JSONValue(row.callStack)),
-                ])
+                fields(row.tally, row.difference)
+                    + [("average", .optional(row.average)), ("site", JSONValue(site: row.site))] + JSONValue.fields(of: row.callStack))
         }
         return JSONValue.object([
             ("metric", .string(question.metric.rawValue)), ("by", .string(question.grouping.rawValue)),

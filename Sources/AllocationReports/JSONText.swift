@@ -98,7 +98,11 @@ extension JSONValue {
         self = .object(JSONValue.siteFields(frame) + [("inlined", .bool(frame.isInlined)), ("async", .bool(frame.isAsync))])
     }
 
-    init(_ callStack: CallStack) { self = .array(callStack.map { JSONValue($0) }) }
+    /// The frames of a stack, and whether there were more of them: the mark that stands for those is no frame.
+    static func fields(of callStack: CallStack) -> [(String, JSONValue)] {
+        let frames = callStack.filter { $0 != .cut }
+        return [("traceback", .array(frames.map { JSONValue($0) })), ("truncated", .bool(frames.count < callStack.count))]
+    }
 
     private static func siteFields(_ frame: Frame) -> [(String, JSONValue)] {
         [

@@ -18,7 +18,9 @@ package struct TextStyle: Hashable, Sendable {
     package func dim(_ text: String) -> String { colored(text, "2") }
     package func warning(_ text: String) -> String { colored(text, "33") }
 
-    private func colored(_ text: String, _ code: String) -> String { usesColor ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text }
+    private func colored(_ text: String, _ code: String) -> String {
+        usesColor && !text.isEmpty ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text
+    }
 
     /// Room for a name beside `used` other characters of its line. Beyond terminals nobody reads more than this either.
     func room(beside used: Int) -> Int { columns.map { max(24, $0 - used) } ?? PrintableText.longestName }

@@ -56,7 +56,8 @@ package struct ProcessReport {
     package func json() -> String {
         guard let first = rows.first else { return JSONValue.object([("processes", .array([]))]).text(outerLevels: 2) }
         let processes = rows.map { row in JSONValue.object(fields(of: row, hasParent: true)) }
-        return JSONValue.object(fields(of: first, hasParent: false) + [("complete", .bool(isComplete)), ("processes", .array(processes))]).text(outerLevels: 2)
+        let whole: [(String, JSONValue)] = [("complete", .bool(isComplete)), ("processes", .array(processes))]
+        return JSONValue.object(fields(of: first, hasParent: false) + whole).text(outerLevels: 2)
     }
 
     private func fields(of row: Row, hasParent: Bool) -> [(String, JSONValue)] {
@@ -104,7 +105,7 @@ enum ProcessFigures {
     }
 
     static func lines(_ process: ProcessSummary, _ style: TextStyle) -> [(String, String)] {
-        let alive = process.exit == .unknown ? "alive" : "alive at exit"
+        let alive = process.exit == .unknown ? "alive at the end" : "alive at exit"
         return [
             ("ended", end(of: process)),
             ("allocations", "\(PrintableText.number(process.allocations)), \(TextForm.size(process.bytesAllocated))"),

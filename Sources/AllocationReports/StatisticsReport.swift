@@ -35,10 +35,11 @@ package struct StatisticsReport {
 
     package func json() -> String {
         let rows = table.statistics.map { statistic in
-            JSONValue.object([
-                ("bytes", .integer(statistic.bytes)), ("count", .integer(statistic.count)), ("average", .optional(statistic.average)),
-                ("site", JSONValue(site: statistic.site)), ("traceback", JSONValue(statistic.callStack)),
-            ])
+            JSONValue.object(
+                [
+                    ("bytes", .integer(statistic.bytes)), ("count", .integer(statistic.count)),
+                    ("average", .optional(statistic.average)), ("site", JSONValue(site: statistic.site)),
+                ] + JSONValue.fields(of: statistic.callStack))
         }
         return JSONValue.object([
             ("metric", .string(question.metric.rawValue)), ("by", .string(question.grouping.rawValue)), ("total", JSONValue(table.total)),

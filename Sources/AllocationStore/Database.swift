@@ -1,4 +1,4 @@
-// Database.swift: SQLite's C interface as two small types; all unsafe code of the module is here and in FileSystem.swift.
+// Database.swift: SQLite's C interface as two small types. All unsafe code of the module is here.
 import CSQLite
 
 /// An open database. Closed with its last statement.

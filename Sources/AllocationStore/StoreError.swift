@@ -26,7 +26,7 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .empty(let path): "\(path) is empty; it holds no snapshot"
         case .foreign(let path): "\(path) is not a snapshot file of tracemalloc"
         case .newer(let path, let version):
-            "\(path) has file version \(version), and this tracemalloc reads up to version \(Schema.version); a newer tracemalloc can read it"
+            "\(path) has file version \(version), this tracemalloc reads \(Schema.version) at most; a newer tracemalloc can read it"
         case .damaged(let path, let detail): "\(path) is damaged (\(detail)); record it again or use another copy"
         case .exists(let path): "\(path) exists already; choose another name, or overwrite it with --force"
         case .noDirectory(let path): "\(path) cannot be written: its directory does not exist"

@@ -99,9 +99,15 @@ struct Writer {
         if let parent = summary.parent { row.set(2, Int(parent)) } else { row.setNull(2) }
         row.set(3, executable)
         switch summary.exit {
-        case .unknown: row.set(4, 0); row.set(5, 0)
-        case .code(let code): row.set(4, 1); row.set(5, Int(code))
-        case .signal(let signal): row.set(4, 2); row.set(5, Int(signal))
+        case .unknown:
+            row.set(4, 0)
+            row.set(5, 0)
+        case .code(let code):
+            row.set(4, 1)
+            row.set(5, Int(code))
+        case .signal(let signal):
+            row.set(4, 2)
+            row.set(5, Int(signal))
         }
         row.set(6, summary.started)
         row.set(7, summary.duration)

@@ -11,6 +11,8 @@ package struct SymbolicatorOptions: Sendable {
     package var usesDebuginfod = Debuginfod.isConfigured
     /// Modules are read independently of each other.
     package var threads = min(4, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    /// Runs first on each of these threads.
+    package var threadPrologue: (@Sendable () -> Void)?
     /// Told before each module is read: the part of the work that is done, from 0 to 1, and the module. From any thread.
     package var progress: (@Sendable (Double, String) -> Void)?
 
@@ -80,7 +82,7 @@ package struct Symbolicator {
         let requests = work.map { (file: $0.file, asked: $0.asked) }
         let search = DebugFileSearch(directories: options.debugDirectories, usesServer: options.usesDebuginfod)
         let progress = options.progress
-        let answers = Workers<[[Frame]]>.map(count: work.count, threads: options.threads) { index in
+        let answers = Workers<[[Frame]]>.map(count: work.count, threads: options.threads, prologue: options.threadPrologue) { index in
             let request = requests[index]
             progress?(Double(index) / Double(requests.count), request.file.path)
             var symbols = ModuleSymbols(path: request.file.path, buildID: request.file.buildID, asked: request.asked, search: search)

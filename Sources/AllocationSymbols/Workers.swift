@@ -16,9 +16,16 @@ final class Workers<Result: Sendable>: Sendable {
     }
 
     /// Results in the order of the pieces, which are begun in that order. Where no thread can be had it runs here.
-    static func map(count: Int, threads: Int, _ body: @escaping @Sendable (Int) -> Result) -> [Result] {
+    static func map(
+        count: Int, threads: Int, prologue: (@Sendable () -> Void)?, _ body: @escaping @Sendable (Int) -> Result
+    ) -> [Result] {
         let workers = Workers(count: count, body: body)
-        let started = (0..<max(1, min(threads, count))).compactMap { _ in startThread { workers.work() } }
+        let started = (0..<max(1, min(threads, count))).compactMap { _ in
+            startThread {
+                prologue?()
+                workers.work()
+            }
+        }
         for thread in started { pthread_join(thread, nil) }
         workers.work()
         return workers.results.withLock { results in results.compactMap { $0 } }

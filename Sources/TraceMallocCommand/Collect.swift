@@ -19,9 +19,6 @@ struct Collect: ParsableCommand {
     @Flag(help: "Overwrite the output when it exists.")
     var force = false
 
-    @Option(help: "Innermost frames to keep of each stack.")
-    var frames = FrameCount(256)
-
     func run() throws {
         leaveTheProgram()
         let file: OutputFile
@@ -29,7 +26,7 @@ struct Collect: ParsableCommand {
         let collector: Collector, joined: Session
         do {
             joined = try Session(joining: session)
-            collector = try Collector(session: joined, options: CollectorOptions(frameLimit: frames.count))
+            collector = try Collector(session: joined, options: Recording.options(frameLimit: FrameCount.range.upperBound))
         } catch {
             file.remove()
             throw CommandError.noRecording(error)

@@ -18,6 +18,7 @@ enum CommandError: Error, CustomStringConvertible {
     case noLibrary(tried: [String])
     case unusableLibraryPath(String)
     case noRecording(RecordingError)
+    case noRoom(directory: String, free: UInt64)
     case noOutput(StoreError)
     case unwritableDirectory(SystemError)
     case cannotStart(program: String, SystemError)
@@ -30,7 +31,9 @@ enum CommandError: Error, CustomStringConvertible {
         case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint: CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
-        case .noOutput, .unwritableDirectory, .refused, .noLibrary, .unusableLibraryPath, .noRecording, .cannotStart, .noThread: 3
+        case .noOutput, .unwritableDirectory, .refused, .noLibrary, .unusableLibraryPath, .noRecording, .noRoom, .cannotStart,
+            .noThread:
+            3
         }
     }
 
@@ -49,6 +52,9 @@ enum CommandError: Error, CustomStringConvertible {
         case .unusableLibraryPath(let path):
             "the library \(path) cannot be preloaded: the loader splits names at spaces and colons; set TRACEMALLOC_LIBRARY to another path"
         case .noRecording(let error): "\(error)"
+        case .noRoom(let directory, let free):
+            "no room for the recording in \(directory): \(free >> 10) KiB are free, \(Recording.smallestRoom >> 10) KiB are the least; "
+                + "make that file system larger, or set XDG_RUNTIME_DIR to another memory file system"
         case .unwritableDirectory(let error): "cannot write to the current directory: \(error); choose a file with -o"
         case .cannotStart(let program, let error): "cannot start \(program): \(error)"
         case .noThread: "cannot start a thread for the collector: the limit of processes (ulimit -u) is reached"

@@ -87,7 +87,7 @@ private struct Examination {
             let free = Unsafe.fileSystem(of: session.directory)?.free ?? 0
             let enough: UInt64 = 64 << 20
             note(
-                "shared memory", free < enough ? .poor : .good,
+                "shared memory", free < Recording.smallestRoom ? .bad : free < enough ? .poor : .good,
                 "\(session.directory.prefix(upTo: session.directory.lastIndex(of: "/") ?? session.directory.endIndex)), "
                     + "\(free >> 20) MiB free" + (free < enough ? ": large programs may need more" : ""))
         } catch {

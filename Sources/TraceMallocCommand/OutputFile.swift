@@ -9,6 +9,8 @@ final class OutputFile: Sendable {
     let path: String
     private let file: Mutex<SnapshotFile>
     private let isBusy = Atomic(false)
+    /// When the next checkpoint may be written.
+    private let earliest = Mutex(ContinuousClock.now)
 
     /// Makes the file. An existing one is an error unless `force`.
     init(path: String, force: Bool) throws(StoreError) {
@@ -29,12 +31,16 @@ final class OutputFile: Sendable {
         try self.init(path: path, force: force)
     }
 
-    /// Writes an intermediate state in the background; skipped while the last one is still being written.
+    /// Writes an intermediate state in the background. Skipped while the last one is still being written, and so that
+    /// writing takes a twentieth of the time at most.
     func checkpoint(_ snapshots: [Snapshot]) {
-        guard isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged else { return }
+        guard earliest.withLock({ $0 }) <= .now,
+            isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
+        else { return }
         let thread = Unsafe.startThread(lowPriority: true) { [self] in
             // A full disk may have room again by the end: only the last write counts.
-            try? write(snapshots, complete: false)
+            let cost = ContinuousClock().measure { try? write(snapshots, complete: false) }
+            earliest.withLock { $0 = .now.advanced(by: cost * 20) }
             isBusy.store(false, ordering: .releasing)
         }
         if let thread { thread.detach() } else { isBusy.store(false, ordering: .releasing) }

@@ -38,14 +38,29 @@ final class Recording {
         do {
             let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren)
             made = session
-            collector = try Collector(session: session, options: CollectorOptions(frameLimit: frameLimit, markEvery: markEvery))
+            collector = try Collector(session: session, options: Recording.options(frameLimit: frameLimit, markEvery: markEvery))
             self.session = session
         } catch {
             output?.remove()
             made?.remove()
             throw .noRecording(error)
         }
+        let free = Unsafe.fileSystem(of: session.directory)?.free ?? .max
+        if free < Recording.smallestRoom {
+            output?.remove()
+            session.remove()
+            throw .noRoom(directory: session.directory, free: free)
+        }
         shared = Shared(output)
+    }
+
+    /// What a program with one thread reserves when it starts.
+    static let smallestRoom: UInt64 = 256 << 10
+
+    /// Checkpoints come early, as short runs are killed too; they take a small part of the time at most, and the file
+    /// spreads its writes out by itself.
+    static func options(frameLimit: Int, markEvery: Duration? = nil) -> CollectorOptions {
+        CollectorOptions(frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500))
     }
 
     /// What the program finds in its environment.
@@ -109,7 +124,8 @@ final class Recording {
         var options = SymbolicatorOptions()
         if Terminal.error.isTerminal {
             options.progress = { part, module in
-                Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %, reading \(PrintableText.name(module, limit: 50))")
+                let name = module.isEmpty ? "" : ", reading \(PrintableText.name(module, limit: 50))"
+                Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %\(name)")
             }
         }
         var symbolicator = Symbolicator(options: options)

@@ -28,9 +28,14 @@ import Testing
     }
 
     @Test func mergesProcessesAndLinesOfAFunction() {
-        var one = Snapshot(stacks: "main;a.c:1 1\nmain;a.c:2 2"), other = Snapshot(stacks: "main;a.c:2 4\nmain;free 1")
-        for index in one.locations.indices where one.locations[index].frames[0].line != nil { one.locations[index].frames[0].function = "f" }
-        for index in other.locations.indices where other.locations[index].frames[0].line != nil { other.locations[index].frames[0].function = "f" }
+        var one = Snapshot(stacks: "main;a.c:1 1\nmain;a.c:2 2")
+        var other = Snapshot(stacks: "main;a.c:2 4\nmain;free 1")
+        for index in one.locations.indices where one.locations[index].frames[0].line != nil {
+            one.locations[index].frames[0].function = "f"
+        }
+        for index in other.locations.indices where other.locations[index].frames[0].line != nil {
+            other.locations[index].frames[0].function = "f"
+        }
         other.costs.removeAll { $0.current.bytes == 1 }
         #expect(lines(CallTree([one, other], measuring: .current)) == ["0 root 0/7", "1 main 0/7", "2 f 7/7"])
         #expect(

@@ -137,7 +137,10 @@ let newer = Snapshot(stacks: "b.py:4;a.py:2 30 x3\nb.py:4;a.py:5 5002 x2\nc.py:5
 
     @Test func neverPrintsNothing() throws {
         let snapshot = Snapshot(stacks: "#1f@/usr/lib/libjq.so.1 8\n#2f 4\n!cut;main 2\n!lost 1")
-        #expect(rows(try snapshot.statistics(groupedBy: .line)) == ["libjq.so.1+0x1f 8 1", "0x2f 4 1", "main 2 1", "[stacks that found no room] 1 1"])
+        #expect(
+            rows(try snapshot.statistics(groupedBy: .line)) == [
+                "libjq.so.1+0x1f 8 1", "0x2f 4 1", "main 2 1", "[stacks that found no room] 1 1",
+            ])
         #expect(rows(try snapshot.statistics(groupedBy: .module)) == ["/usr/lib/libjq.so.1 8 1", "[unknown] 7 3"])
         let cut = try #require(try snapshot.statistics(groupedBy: .traceback).first { $0.key == "main" })
         #expect(cut.callStack.map(\.description) == ["main", "[outer frames cut off]"])

@@ -58,7 +58,7 @@ import Testing
                     {"bytes": 5002, "bytesDifference": 5000, "count": 2, "countDifference": 1, "average": 2501.0, \
                 "site": {"function": "f", "file": "a.c", "line": 5, "module": null, "address": null}, \
                 "traceback": [{"function": "f", "file": "a.c", "line": 5, "module": null, "address": null, "inlined": false, \
-                "async": false}]}
+                "async": false}], "truncated": false}
                   ]
                 }
 

@@ -89,6 +89,6 @@ import Testing
         snapshot.process.exit = .unknown
         let report = try ProcessReport([snapshot])
         #expect(report.json().contains("\n  \"exit\": {\"code\": null},\n"))
-        #expect(report.text().contains("  alive               1000 B in 7 blocks\n"))
+        #expect(report.text().contains("  alive at the end    1000 B in 7 blocks\n"))
     }
 }

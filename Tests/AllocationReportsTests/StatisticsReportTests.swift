@@ -128,7 +128,7 @@ import Testing
                   "statistics": [
                     {"bytes": 80072, "count": 14, "average": 5719.428571428572, "site": {"function": "load", "file": "/src/load.c", \
                 "line": 7, "module": null, "address": null}, "traceback": [{"function": "load", "file": "/src/load.c", "line": 7, \
-                "module": null, "address": null, "inlined": false, "async": false}]}
+                "module": null, "address": null, "inlined": false, "async": false}], "truncated": false}
                   ]
                 }
 
@@ -142,6 +142,18 @@ import Testing
         }.json()
         let functions = json.split(separator: "\"function\": \"").dropFirst().map { $0.prefix { $0 != "\"" } }
         #expect(functions == ["load", "malloc", "load", "main"])
+    }
+
+    @Test func jsonTracebacksSayThatTheyWereCut() throws {
+        var fixture = Fixture()
+        fixture.add("main a.c:1", bytes: 1, count: 1)
+        var snapshot = fixture.snapshot
+        snapshot.nodes.insert(StackNode(parent: 0, location: StackNode.cut), at: 1)
+        snapshot.nodes[2].parent = 1
+        snapshot.costs[0].stack = 2
+        let report = try report(snapshot) { $0.grouping = .traceback }
+        #expect(report.json().contains("\"inlined\": false, \"async\": false}], \"truncated\": true}"))
+        #expect(report.text().hasSuffix("average=1 B\n  [outer frames cut off]\n  File \"a.c\", line 1\n"))
     }
 
     @Test func anEmptySnapshotHasNoRows() throws {

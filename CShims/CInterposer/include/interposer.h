@@ -31,9 +31,9 @@ bool tm_reset_peak(void);
 bool tm_clear(void);
 
 // ---- Moments of the tracer's own
-// Between the two calls nothing that this thread does is recorded. They nest; `begin` returns what `end` takes.
-uint64_t tm_ignore_begin(void);
-void tm_ignore_end(uint64_t before);
+// Between the two calls nothing that this thread does is recorded, but for the words above. They nest.
+void tm_ignore_begin(void);
+void tm_ignore_end(void);
 
 // The recording's clock: every event that happened before this call has an earlier time.
 uint64_t tm_recording_now(void);

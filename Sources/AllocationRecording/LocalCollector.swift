@@ -1,0 +1,126 @@
+// LocalCollector.swift: serves the recording of the program that it runs in, on a thread of its own.
+package import AllocationProfile
+import CRecording
+import Glibc
+import Synchronization
+
+/// The live memory of a recording at one moment.
+package struct LiveFigures: Sendable {
+    package var current = Tally.zero
+    package var peak = Tally.zero
+    /// Bytes of the collector's tables.
+    package var tables = 0
+}
+
+/// Collects what the threads of this process record.
+///
+/// Questions are answered by the collecting thread, after every event that is older than the question. Its own allocations,
+/// and what it allocates for answers, are not recorded: `prologue` runs first on the thread and sees to that.
+package final class LocalCollector: Sendable {
+    private let bell: Unsafe.Bell
+    private let inbox = Mutex(Inbox())
+
+    private struct Inbox {
+        var questions: [Question] = []
+        var isPaused = false
+    }
+
+    /// What is to be done when all events before `clock` are counted.
+    private struct Question: Sendable {
+        var clock: UInt64
+        var answer: @Sendable (Recording) -> Void
+    }
+
+    /// - Parameter file: the recording's descriptor; the collector closes it.
+    package init(file: Int32, prologue: @escaping @Sendable () -> Void) throws(RecordingError) {
+        let region = try Unsafe.Region(file: file, path: "of this process")
+        guard let bell = Unsafe.Bell(watches: false) else { throw .outOfMemory(needed: "the collector's thread") }
+        self.bell = bell
+        let recording = Unsafe.Handover(value: try Recording(region: region, name: "this process"))
+        let isStarted = Unsafe.Thread.start { [self] in
+            prologue()
+            serve(recording.value)
+        }
+        guard isStarted else { throw .outOfMemory(needed: "the collector's thread") }
+    }
+
+    /// While nothing is recorded the thread sleeps until it is asked.
+    package func setPaused(_ isPaused: Bool) {
+        inbox.withLock { $0.isPaused = isPaused }
+        bell.ring()
+    }
+
+    // MARK: Questions. `clock`: everything that happened before it is part of the answer.
+
+    package func figures(at clock: UInt64) -> LiveFigures {
+        ask(clock) { recording in
+            let totals = recording.merge.ledger.totals
+            return LiveFigures(
+                current: Tally(bytes: totals.currentBytes, count: recording.merge.ledger.live.count),
+                peak: Tally(bytes: totals.peakBytes, count: totals.peakCount), tables: recording.merge.ledger.byteCount)
+        }
+    }
+
+    package func snapshot(at clock: UInt64, frameLimit: Int) -> Snapshot {
+        ask(clock) { $0.snapshot(frameLimit: frameLimit, at: SystemCalls.monotonic()) }
+    }
+
+    /// The live block at an address, or the one that it lies in: its size, and a snapshot that holds only its stack.
+    package func block(containing address: UInt64, at clock: UInt64, frameLimit: Int) -> (address: UInt64, size: Int, stack: Snapshot)? {
+        ask(clock) { $0.block(containing: address, frameLimit: frameLimit) }
+    }
+
+    private func ask<Answer: Sendable>(_ clock: UInt64, _ question: @escaping @Sendable (Recording) -> Answer) -> Answer {
+        let box = AnswerBox<Answer>()
+        inbox.withLock { inbox in
+            inbox.questions.append(Question(clock: clock) { box.put(question($0)) })
+        }
+        bell.ring()
+        return box.take()
+    }
+
+    // MARK: The thread
+
+    private func serve(_ recording: Recording) {
+        var nap = Nap()
+        var waiting: [Question] = []
+        while true {
+            let seen = bell.value
+            let doorbell = (word: recording.doorbell, seen: tm_load32(recording.doorbell))
+            let isPaused = inbox.withLock { inbox in
+                waiting += inbox.questions
+                inbox.questions = []
+                return inbox.isPaused
+            }
+            let fill = recording.round()
+            let isOver = recording.isOver
+            for question in waiting where question.clock <= recording.settled || isOver { question.answer(recording) }
+            waiting.removeAll { $0.clock <= recording.settled || isOver }
+            var most = nap.after(fill: fill, someoneWaits: recording.someoneWaits)
+            if isPaused && fill == 0 { most = 3_600_000_000_000 }
+            // A thread that is in the middle of writing an event holds the answer up.
+            if !waiting.isEmpty { most = min(most, 20_000) }
+            guard most > 0 else { continue }
+            recording.setSleeping(true)
+            tm_fence()
+            bell.sleep(seen: seen, doorbells: [doorbell], nanoseconds: most)
+            recording.setSleeping(false)
+        }
+    }
+}
+
+/// One value, handed from the collecting thread to the one that waits for it.
+private final class AnswerBox<Answer: Sendable>: Sendable {
+    private let value = Mutex<Answer?>(nil)
+    private let word = Unsafe.Word()
+
+    func put(_ answer: Answer) {
+        value.withLock { $0 = answer }
+        word.set()
+    }
+
+    func take() -> Answer {
+        word.wait()
+        return value.withLock { $0! }
+    }
+}

@@ -1,0 +1,26 @@
+// Recording+Block.swift: one live block, found by an address in it.
+import AllocationProfile
+import CRecording
+
+extension Recording {
+    /// Cost: constant for a block's first address, else one pass over the live blocks.
+    func block(containing address: UInt64, frameLimit: Int) -> (address: UInt64, size: Int, stack: Snapshot)? {
+        var found: Unsafe.Block?
+        merge.ledger.live.forEach { block in
+            if address == block.address || (address > block.address && address - block.address < UInt64(block.size)) { found = block }
+        }
+        guard let found else { return nil }
+        var snapshot = Snapshot(process: ProcessSummary())
+        snapshot.process.pid = pid
+        snapshot.process.frameLimit = frameLimit
+        let moduleOfImage = readModules(into: &snapshot.modules)
+        var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
+        let row = merge.ledger.rows.rows[found.row]
+        var cost = StackCost(stack: tree.add(row.node))
+        cost.current = Tally(bytes: found.size, count: 1)
+        snapshot.nodes = tree.nodes
+        snapshot.locations = tree.locations
+        snapshot.costs = [cost]
+        return (found.address, found.size, snapshot)
+    }
+}

@@ -1,0 +1,2 @@
+// Exports.swift: who imports TraceMalloc has the vocabulary of profiles with it.
+@_exported public import AllocationProfile
