@@ -11,9 +11,9 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "CRecording.h"
+#include "environment.h"
 #include "message.h"
 #include "system_calls.h"
 #include "text.h"
@@ -23,14 +23,6 @@ static char session_entry[sizeof TM_ENV_SESSION + 256];
 static const char *value_of(const char *entry, const char *name) {
     size_t length = strlen(name);
     return strncmp(entry, name, length) == 0 && entry[length] == '=' ? entry + length + 1 : NULL;
-}
-
-static const char *variable(const char *name) {
-    for (char **entry = environ; *entry; entry++) {
-        const char *value = value_of(*entry, name);
-        if (value) return value;
-    }
-    return NULL;
 }
 
 static bool make_directory(const char *base, char *directory, size_t capacity) {
@@ -53,7 +45,7 @@ static bool make_directory(const char *base, char *directory, size_t capacity) {
 
 // Beside the library, as `swift build` leaves it, or where an installation has it.
 static bool find_collector(char *path, size_t capacity) {
-    const char *chosen = variable(TM_ENV_COLLECTOR);
+    const char *chosen = tm_variable(TM_ENV_COLLECTOR);
     if (chosen && *chosen) {
         struct tm_text text = tm_text_in(path, capacity);
         tm_put(&text, chosen);
@@ -104,13 +96,14 @@ static const char *output_fault(const char *path) {
 
 // In the new process: the program's environment, but the collector is not to be traced itself.
 static void run_collector(const char *collector, const char *directory, const char *output) {
+    char **program = tm_environment();
     size_t count = 0;
-    while (environ[count]) count++;
+    while (program && program[count]) count++;
     char **environment = tm_map((count + 1) * sizeof(char *), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
     if (!environment) return;
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!value_of(environ[i], "LD_PRELOAD") && strncmp(environ[i], "TRACEMALLOC", strlen("TRACEMALLOC")) != 0) environment[kept++] = environ[i];
+        if (!value_of(program[i], "LD_PRELOAD") && strncmp(program[i], "TRACEMALLOC", strlen("TRACEMALLOC")) != 0) environment[kept++] = program[i];
     }
     const char *const arguments[] = {collector, "collect", "--session", directory, "--output", output, NULL};
     TM_CALL(setsid, 0, 0, 0, 0, 0, 0);
@@ -132,7 +125,7 @@ bool tm_collector_start(const char *output, char *directory, size_t capacity) {
         tm_message("cannot write ", path, ": ", fault, ". The program runs untraced.", NULL);
         return false;
     }
-    if (!make_directory(variable("XDG_RUNTIME_DIR"), directory, capacity) && !make_directory("/dev/shm", directory, capacity)) {
+    if (!make_directory(tm_variable("XDG_RUNTIME_DIR"), directory, capacity) && !make_directory("/dev/shm", directory, capacity)) {
         tm_message("cannot make a session directory in /dev/shm. The program runs untraced.", NULL);
         return false;
     }
@@ -153,8 +146,6 @@ bool tm_collector_start(const char *output, char *directory, size_t capacity) {
     struct tm_text entry = tm_text_in(session_entry, sizeof session_entry);
     tm_put(&entry, TM_ENV_SESSION "=");
     tm_put(&entry, directory);
-    for (char **at = environ; *at; at++) {
-        if (value_of(*at, TM_ENV_FILE)) *at = session_entry;
-    }
+    tm_replace_variable(TM_ENV_FILE, session_entry);
     return true;
 }

@@ -7,9 +7,9 @@
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "collector_start.h"
+#include "environment.h"
 #include "interposer.h"
 #include "message.h"
 #include "real_allocator.h"
@@ -29,14 +29,6 @@ static int private_pid;
 
 static char follow_entry[64];
 
-static const char *variable(const char *name) {
-    size_t length = strlen(name);
-    for (char **entry = environ; *entry; entry++) {
-        if (strncmp(*entry, name, length) == 0 && (*entry)[length] == '=') return *entry + length + 1;
-    }
-    return NULL;
-}
-
 // A whole number in [low, high], or -1.
 static long number_of(const char *text, long low, long high) {
     long number = 0;
@@ -50,16 +42,14 @@ static long number_of(const char *text, long low, long high) {
 
 // "0": the first process, and only that, is traced. It then writes its pid there, so that it is still the one after exec.
 static bool is_followed(void) {
-    const char *follow = variable(TM_ENV_FOLLOW);
+    const char *follow = tm_variable(TM_ENV_FOLLOW);
     if (!follow || strcmp(follow, "1") == 0) return true;
     if (last_epoch >= TM_FIRST_EPOCH) return false;
     if (strcmp(follow, "0") != 0) return number_of(follow, 1, 1L << 30) == tm_pid();
     struct tm_text entry = tm_text_in(follow_entry, sizeof follow_entry);
     tm_put(&entry, TM_ENV_FOLLOW "=");
     tm_put_number(&entry, (uint64_t)tm_pid());
-    for (char **at = environ; *at; at++) {
-        if (*at + strlen(TM_ENV_FOLLOW) + 1 == follow) *at = follow_entry;
-    }
+    tm_replace_variable(TM_ENV_FOLLOW, follow_entry);
     return true;
 }
 
@@ -89,16 +79,16 @@ static void leave_to_us(void) {
 
 static uint64_t begin(void) {
     if (yielded) return TM_OFF;
-    const char *session = variable(TM_ENV_SESSION), *output = variable(TM_ENV_FILE);
+    const char *session = tm_variable(TM_ENV_SESSION), *output = tm_variable(TM_ENV_FILE);
     if (!session && !(output && *output)) return TM_OFF;
-    const char *text = variable(TM_ENV_START);
+    const char *text = tm_variable(TM_ENV_START);
     if (text && strcmp(text, "0") == 0) return TM_OFF;
     if (text && strcmp(text, "1") != 0) {
         tm_message(TM_ENV_START " must be 0 or 1, not \"", text, "\". The program runs untraced.", NULL);
         return TM_OFF;
     }
     struct tm_recording_options options = {.frame_limit = 256};
-    if ((text = variable(TM_ENV_FRAMES))) {
+    if ((text = tm_variable(TM_ENV_FRAMES))) {
         long frames = number_of(text, 1, 65535);
         if (frames < 0) {
             tm_message(TM_ENV_FRAMES " must be a number from 1 to 65535, not \"", text, "\". The program runs untraced.", NULL);
@@ -107,7 +97,7 @@ static uint64_t begin(void) {
         options.frame_limit = (uint32_t)frames;
     }
     leave_to_us();
-    options.verify = (text = variable(TM_ENV_VERIFY)) && strcmp(text, "1") == 0;
+    options.verify = (text = tm_variable(TM_ENV_VERIFY)) && strcmp(text, "1") == 0;
     if (!is_followed()) return TM_OFF;
 
     char directory[256];
@@ -137,8 +127,7 @@ static uint64_t begin(void) {
 }
 
 uint64_t tm_lifecycle_decide(void) {
-    // Before libc's own initialization there is no environment; what is allocated so early is not recorded.
-    if (!environ) return TM_UNDECIDED;
+    if (!tm_environment()) return TM_UNDECIDED;
     uint64_t epoch;
     while (!tm_swap32(&tm_page.process.deciding, 0, 1)) TM_CALL(sched_yield, 0, 0, 0, 0, 0, 0);
     epoch = tm_page.process.epoch;

@@ -147,7 +147,7 @@ static void start(void) {
     process->blocks = NULL;
     process->capacity = 0;
     grow(1 << 16);
-    dlopen("libunwind.so.8", RTLD_NOW | RTLD_LOCAL);
+    dlopen("libunwind-x86_64.so.8", RTLD_NOW | RTLD_LOCAL);
 }
 
 // Returns whether this call is to be counted; then leave() must follow.
