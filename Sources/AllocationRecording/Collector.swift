@@ -39,6 +39,8 @@ package final class Collector: Sendable {
         var isFinished = false
         var exits: [(pid: Int32, exit: ProcessExit)] = []
         var marks: [(pid: Int32?, name: String)] = []
+
+        var isEmpty: Bool { !isFinished && exits.isEmpty && marks.isEmpty }
     }
 
     package init(session: Session, options: CollectorOptions) throws(RecordingError) {

@@ -1,8 +1,8 @@
 // Service.swift: the serving thread's loop over all processes of a session.
 //
-//     look for news (arrivals, exits, marks) ─► a round for each recording ─► checkpoint? ─► nap ─┐
-//        ▲                                                                                         │
-//        └─────────────────────────────────────────────────────────────────────────────────────────┘
+//     news (arrivals, exits, marks) ─► a round for each recording ─► checkpoint? ─► nap ─┐
+//        ▲                                                                               │
+//        └───────────────────────────────────────────────────────────────────────────────┘
 import AllocationProfile
 import CRecording
 import Glibc
@@ -59,7 +59,8 @@ final class Service {
             let doorbells = served.filter { !$0.hasLeft }.map { ($0.recording.doorbell, tm_load32($0.recording.doorbell)) }
             let time = SystemCalls.monotonic()
             let news = collector.takeInbox()
-            if heard != seen || time &- lastLook >= Self.lookEvery || news.isFinished {
+            // News may be in the inbox before the bell rings for it, and is told only once.
+            if heard != seen || time &- lastLook >= Self.lookEvery || !news.isEmpty {
                 heard = seen
                 lastLook = time
                 findRecordings()
@@ -135,7 +136,9 @@ final class Service {
         let region = try Unsafe.Region(file: file, path: path)
         let recording = try Recording(region: region, name: path)
         // The same process after exec: its former image is gone.
-        for index in served.indices.reversed() where served[index].recording.pid == recording.pid { end(index, at: SystemCalls.monotonic()) }
+        for index in served.indices.reversed() where served[index].recording.pid == recording.pid {
+            end(index, at: SystemCalls.monotonic())
+        }
         promise.give(region)
         recording.reserveAhead()
         let pidfd = Int32(truncatingIfNeeded: tm_pidfd_open(recording.pid))

@@ -15,6 +15,9 @@ struct StackTree {
     private let source: UnsafeMutablePointer<tm_node>
     private let used: Int
     private let limit: Int
+    /// Innermost frames kept of deeper stacks: the limit, or less when there are very many such stacks.
+    private(set) var window: Int
+    private var deepStacks = 0
     private let moduleOfImage: [Int32]
 
     // By node of the recording. What was read once is not read again: it may change.
@@ -27,7 +30,7 @@ struct StackTree {
 
     private var cutNode: Int32 = 0
     private var lostNode: Int32 = 0
-    private var children: [UInt64: Int32] = [:]
+    private var children = NodeIndex()
     private var locationIndex: [LocationKey: Int32] = [:]
     private var path: [Int] = []
 
@@ -43,13 +46,28 @@ struct StackTree {
         source = region.nodeElements
         used = region.nodesUsed
         self.limit = max(limit, 1)
+        window = self.limit
         self.moduleOfImage = moduleOfImage
         parentOf = [UInt32](repeating: 0, count: used)
         locationOf = [Int32](repeating: -1, count: used)
         depthOf = [Int32](repeating: 0, count: used)
         flagsOf = [UInt8](repeating: 0, count: used)
         newOf = [Int32](repeating: -1, count: used)
-        children.reserveCapacity(used)
+    }
+
+    /// Below the cut, deep stacks share few nodes: this many are made at most.
+    private static let windowNodes = 4_000_000
+    private static let leastWindow = 16
+
+    /// Tells of a stack that will be added. All are told of before the first is added.
+    mutating func prepare(_ stack: UInt32) {
+        let node = Int(stack)
+        guard stack >= TM_NODE_FIRST, node < used else { return }
+        if depthOf[node] == 0 { measure(node) }
+        if Int(depthOf[node]) > limit {
+            deepStacks += 1
+            window = min(limit, max(Self.windowNodes / deepStacks, Self.leastWindow))
+        }
     }
 
     /// The snapshot's node for a stack.
@@ -63,11 +81,11 @@ struct StackTree {
             return lost()
         }
         if newOf[node] >= 0 { return newOf[node] }
-        measure(node)
+        if depthOf[node] == 0 { measure(node) }
         return Int(depthOf[node]) <= limit ? addWhole(node) : addInnermost(node)
     }
 
-    func isCut(_ stack: UInt32, new: Int32) -> Bool {
+    func isCut(_ stack: UInt32) -> Bool {
         guard Int(stack) < used, stack >= TM_NODE_FIRST else { return stack == TM_NODE_CUT }
         return flagsOf[Int(stack)] & Self.belowCut != 0 || Int(depthOf[Int(stack)]) > limit
     }
@@ -127,7 +145,7 @@ struct StackTree {
     private mutating func addInnermost(_ start: Int) -> Int32 {
         path.removeAll(keepingCapacity: true)
         var node = start
-        while path.count < limit, node >= Int(TM_NODE_FIRST) {
+        while path.count < window, node >= Int(TM_NODE_FIRST) {
             path.append(node)
             node = Int(parentOf[node])
         }
@@ -138,14 +156,7 @@ struct StackTree {
     }
 
     private mutating func child(of parent: Int32, _ location: Int32) -> Int32 {
-        let key = UInt64(UInt32(bitPattern: parent)) << 32 | UInt64(UInt32(bitPattern: location))
-        let next = Int32(truncatingIfNeeded: nodes.count)
-        let found = children[key, default: next]
-        if found == next {
-            children[key] = next
-            nodes.append(StackNode(parent: parent, location: location))
-        }
-        return found
+        children.find(StackNode(parent: parent, location: location), in: &nodes)
     }
 
     private mutating func cut() -> Int32 {
@@ -168,5 +179,38 @@ struct StackTree {
             Location(address: node.pc, module: module, isExact: flags & TM_NODE_SIGNAL != 0, isAsync: flags & TM_NODE_ASYNC != 0))
         locationIndex[key] = index
         return index
+    }
+}
+
+/// Finds nodes by parent and location: open addressing over their numbers.
+private struct NodeIndex {
+    /// Number of the node, 0: none. The root is never looked for.
+    private var slots = [Int32](repeating: 0, count: 1 << 12)
+
+    mutating func find(_ node: StackNode, in nodes: inout [StackNode]) -> Int32 {
+        var slot = Self.hash(node) & (slots.count - 1)
+        while slots[slot] != 0 {
+            if nodes[Int(slots[slot])] == node { return slots[slot] }
+            slot = (slot + 1) & (slots.count - 1)
+        }
+        let number = Int32(truncatingIfNeeded: nodes.count)
+        nodes.append(node)
+        slots[slot] = number
+        if nodes.count > slots.count / 2 { grow(nodes) }
+        return number
+    }
+
+    private mutating func grow(_ nodes: [StackNode]) {
+        slots = [Int32](repeating: 0, count: slots.count * 4)
+        for number in 1..<nodes.count {
+            var slot = Self.hash(nodes[number]) & (slots.count - 1)
+            while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
+            slots[slot] = Int32(number)
+        }
+    }
+
+    private static func hash(_ node: StackNode) -> Int {
+        let key = UInt64(UInt32(bitPattern: node.parent)) << 32 | UInt64(UInt32(bitPattern: node.location))
+        return Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15).byteSwapped &* 0xd6e8_feb8_6659_fd93 >> 32)
     }
 }

@@ -53,9 +53,12 @@ extension Unsafe {
         private static let slotDistance: UInt64 = 12
         private static let rowDistance: UInt64 = 5
         private static let portion: UInt64 = 1024
+        /// Tables that are no larger stay in the cache without our help: 512 KiB.
+        private static let cacheSize = 512 << 10
 
         init?(region: Region, seed: UInt64) {
-            guard let ledger = Ledger(region: region, seed: seed), let cursors = Pages<Cursor>(capacity: 64), let heap = Pages<Front>(capacity: 64)
+            guard let ledger = Ledger(region: region, seed: seed), let cursors = Pages<Cursor>(capacity: 64),
+                let heap = Pages<Front>(capacity: 64)
             else { return nil }
             self.ledger = ledger
             self.cursors = cursors
@@ -136,6 +139,7 @@ extension Unsafe {
             var key = cursor.pointee.key
             var last = cursor.pointee.last
             var stop: Stop?
+            let prefetches = ledger.byteCount > Self.cacheSize
             loop: while position != end {
                 let event = events + Int(position & mask)
                 // Each word is read once: what was checked is what is used.
@@ -143,7 +147,7 @@ extension Unsafe {
                 let next = max(Self.key(timeKind), key)
                 if next > limit { break }
                 key = next
-                prefetch(events, mask, position, head)
+                if prefetches { prefetch(events, mask, position, head) }
                 position &+= 1
                 let addressSize = tm_load64(&event.pointee.address_size)
                 let address = addressSize & Block.mask48

@@ -50,7 +50,8 @@ extension Unsafe {
         func takeBack(_ region: Region) {
             let mutex = Self.mutex(region)
             guard let index = entries.firstIndex(of: mutex) else { return }
-            let after = index + 1 < entries.count ? UnsafeMutableRawPointer(entries[index + 1] + Int(TM_ROBUST_ENTRY)) : UnsafeMutableRawPointer(head)
+            var after = UnsafeMutableRawPointer(head)
+            if index + 1 < entries.count { after = UnsafeMutableRawPointer(entries[index + 1] + Int(TM_ROBUST_ENTRY)) }
             if index == 0 {
                 head.pointee.next = after
             } else {

@@ -25,7 +25,9 @@ enum Unsafe {
         /// Room for at least `minimum` elements, more than before by at least half.
         mutating func grow(to minimum: Int) -> Bool {
             if minimum <= capacity { return true }
-            guard let size = Self.size(max(minimum, capacity &+ capacity / 2)), let pages = tm_pages(base, byteCount, size) else { return false }
+            guard let size = Self.size(max(minimum, capacity &+ capacity / 2)), let pages = tm_pages(base, byteCount, size) else {
+                return false
+            }
             base = pages.assumingMemoryBound(to: Element.self)
             byteCount = size
             capacity = size / MemoryLayout<Element>.stride

@@ -23,6 +23,7 @@ final class FakeProgram: @unchecked Sendable {
         var ringsReserved = 4
         var capacityStart = 64
         var capacityMax = 1024
+        var directory = "/dev/shm"
         var command: [String] = ["program", "argument"]
     }
 
@@ -37,7 +38,7 @@ final class FakeProgram: @unchecked Sendable {
         let events = rings + pages(options.rings * 128)
         size = events + pages(options.rings * options.capacityMax * 24)
         capacityMax = options.capacityMax
-        path = "/dev/shm/fake-program-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        path = "\(options.directory)/fake-program-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         precondition(file >= 0 && ftruncate(file, size) == 0)
         base = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0)!
@@ -57,13 +58,14 @@ final class FakeProgram: @unchecked Sendable {
         header.shared_clock = 1
         header.state = TM_STATE_RECORDING.rawValue
         header.images = tm_area(offset: UInt64(images), capacity: 64, reserved: 64, used: 0, refused: 0, waiting: 0, wake: 0, padding: 0)
-        header.text = tm_area(offset: UInt64(text), capacity: 1 << 16, reserved: 4096, used: 4, refused: 0, waiting: 0, wake: 0, padding: 0)
+        header.text = tm_area(
+            offset: UInt64(text), capacity: 1 << 16, reserved: 4096, used: 4, refused: 0, waiting: 0, wake: 0, padding: 0)
         header.nodes = tm_area(
             offset: UInt64(nodes), capacity: UInt64(options.nodes), reserved: UInt64(min(options.nodesReserved, options.nodes)),
             used: UInt64(TM_NODE_FIRST), refused: 0, waiting: 0, wake: 0, padding: 0)
         header.rings = tm_area(
-            offset: UInt64(rings), capacity: UInt64(options.rings), reserved: UInt64(options.ringsReserved), used: 0, refused: 0, waiting: 0,
-            wake: 0, padding: 0)
+            offset: UInt64(rings), capacity: UInt64(options.rings), reserved: UInt64(options.ringsReserved), used: 0, refused: 0,
+            waiting: 0, wake: 0, padding: 0)
         header.events = tm_area(
             offset: UInt64(events), capacity: UInt64(options.rings * options.capacityMax), reserved: 0, used: 0, refused: 0, waiting: 0,
             wake: 0, padding: 0)

@@ -168,4 +168,42 @@ import Testing
         #expect(program.header.pointee.nodes.wake != wake)
         #expect(program.header.pointee.nodes.refused == 0)
     }
+
+    @Test(.enabled(if: getuid() == 0)) func `a full file system is an answer at growth, not a crash later`() throws {
+        let directory = "/dev/shm/full-\(getpid())-\(UInt64.random(in: 0 ... .max))"
+        mkdir(directory, 0o700)
+        defer { rmdir(directory) }
+        guard run("/bin/mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", directory) else { return }
+        do {
+            let program = FakeProgram(FakeProgram.Options(nodes: 1 << 20, capacityMax: 1 << 16, directory: directory))
+            _ = program.addRing()
+            let recording = try program.recording()
+            defer { recording.free() }
+            program.allocate(0x1000, 8)
+            program.ring(0).pointee.waiting = 1
+            program.header.pointee.nodes.waiting = 1
+            let wake = program.header.pointee.nodes.wake
+            for _ in 0..<14 {
+                program.header.pointee.nodes.used = program.header.pointee.nodes.reserved + 10
+                _ = recording.round()
+                program.ring(0).pointee.capacity = program.ring(0).pointee.reserved_capacity
+            }
+            #expect(program.header.pointee.nodes.refused == 1)
+            #expect(program.ring(0).pointee.refused == 1)
+            #expect(program.header.pointee.nodes.wake != wake)
+            #expect(recording.warnings.count == 2)
+            #expect(recording.merge.ledger.totals.allocations == 1)
+        }
+        #expect(run("/bin/umount", directory))
+    }
+
+    private func run(_ arguments: String...) -> Bool {
+        var words = arguments.map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        var pid: pid_t = 0
+        var status: Int32 = 1
+        guard posix_spawn(&pid, arguments[0], nil, nil, &words, environ) == 0 else { return false }
+        waitpid(pid, &status, 0)
+        return status == 0
+    }
 }

@@ -83,7 +83,8 @@ import Testing
         init(body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    @Test(arguments: [TM_CLOCK_TSC, TM_CLOCK_SHARED]) func `threads that outrun the collector wait, and nothing is lost`(clock: tm_clock) throws {
+    @Test(arguments: [TM_CLOCK_TSC, TM_CLOCK_SHARED])
+    func `threads that outrun the collector wait, and nothing is lost`(clock: tm_clock) throws {
         let running = try Running()
         let program = FakeProgram(FakeProgram.Options(clock: clock, rings: 8, ringsReserved: 4, capacityStart: 8, capacityMax: 64))
         for _ in 0..<3 { _ = program.addRing(tid: 0) }

@@ -23,8 +23,8 @@ import Testing
         init(rings: Int, stacks: Int) throws {
             program = FakeProgram(
                 FakeProgram.Options(
-                    clock: TM_CLOCK_TSC, nodes: 1 << 18, nodesReserved: 1 << 18, rings: 8, ringsReserved: 8, capacityStart: SpeedTests.capacity,
-                    capacityMax: SpeedTests.capacity))
+                    clock: TM_CLOCK_TSC, nodes: 1 << 18, nodesReserved: 1 << 18, rings: 8, ringsReserved: 8,
+                    capacityStart: SpeedTests.capacity, capacityMax: SpeedTests.capacity))
             for _ in 0..<rings { _ = program.addRing() }
             self.rings = rings
             let program = self.program
@@ -104,7 +104,8 @@ import Testing
     }
 
     @Test func `a snapshot of 700,000 nodes`() throws {
-        let program = FakeProgram(FakeProgram.Options(nodes: 1 << 20, nodesReserved: 1 << 20, capacityStart: 1 << 16, capacityMax: 1 << 16))
+        let program = FakeProgram(
+            FakeProgram.Options(nodes: 1 << 20, nodesReserved: 1 << 20, capacityStart: 1 << 16, capacityMax: 1 << 16))
         _ = program.addRing()
         let recording = try program.recording()
         var random = Seeded(state: 3)
@@ -119,7 +120,8 @@ import Testing
         for limit in [1 << 20, 256] {
             let start = SystemCalls.monotonic()
             let result = recording.snapshot(frameLimit: limit, at: SystemCalls.monotonic())
-            print("snapshot, limit \(limit): \((SystemCalls.monotonic() - start) / 1_000_000) ms, \(result.nodes.count) nodes, \(result.costs.count) stacks")
+            let time = (SystemCalls.monotonic() - start) / 1_000_000
+            print("snapshot, limit \(limit): \(time) ms, \(result.nodes.count) nodes, \(result.costs.count) stacks")
         }
     }
 }

@@ -18,8 +18,11 @@ import Testing
             var node = cost.stack
             while node != 0 {
                 let location = snapshot.nodes[Int(node)].location
-                names.append(
-                    location == StackNode.cut ? "cut" : location == StackNode.lost ? "lost" : String(snapshot.locations[Int(location)].address))
+                switch location {
+                case StackNode.cut: names.append("cut")
+                case StackNode.lost: names.append("lost")
+                default: names.append(String(snapshot.locations[Int(location)].address))
+                }
                 node = snapshot.nodes[Int(node)].parent
             }
             result[names.reversed().joined(separator: ";"), default: 0] += cost.total.bytes

@@ -1,0 +1,61 @@
+// LiveTableTests.swift: the table of live blocks against a dictionary.
+import Testing
+
+@testable import AllocationRecording
+
+@Suite struct LiveTableTests {
+    private func block(_ address: UInt64, _ size: UInt64) -> Unsafe.Block {
+        Unsafe.Block(address: address, size: size, row: UInt32(size & 0xffff), generation: size & 7, birth: size)
+    }
+
+    @Test func `a block keeps its fields to the last bit`() {
+        let block = Unsafe.Block(
+            address: 0xffff_ffff_ffff, size: 0xfedc_ba98_7654, row: 0xdead_beef, generation: 0xffff, birth: 0x1234_5678_9abc)
+        #expect(block.address == 0xffff_ffff_ffff)
+        #expect(block.size == 0xfedc_ba98_7654)
+        #expect(block.row == 0xdead_beef)
+        #expect(block.generation == 0xffff)
+        #expect(block.birth == 0x1234_5678_9abc)
+    }
+
+    @Test(arguments: [100, 5000, 60_000]) func `blocks go in and out like those of a dictionary, while the table grows`(most: Int) throws {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = Seeded(state: seed)
+        var table = try #require(Unsafe.LiveTable(seed: random.next()))
+        defer { table.free() }
+        var model: [UInt64: UInt64] = [:]
+        var addresses: [UInt64] = []
+        for step in 0..<(most * 4) {
+            if addresses.count < most && (addresses.isEmpty || step < most || Bool.random(using: &random)) {
+                let address = UInt64.random(in: 1...UInt64(most) * 3, using: &random) << 4
+                let size = random.next() >> 20
+                guard table.reserve() else { throw RecordingError.outOfMemory(needed: "a test") }
+                let old = table.insert(block(address, size))
+                if old.map({ UInt64($0.size) }) != model[address] { Issue.record("insert at step \(step), seed \(seed)") }
+                if model.updateValue(size, forKey: address) == nil { addresses.append(address) }
+            } else {
+                addresses.swapAt(Int.random(in: 0..<addresses.count, using: &random), addresses.count - 1)
+                let address = addresses.removeLast()
+                let old = table.remove(address)
+                let expected = model.removeValue(forKey: address)
+                if old.map({ UInt64($0.size) }) != expected { Issue.record("remove at step \(step), seed \(seed)") }
+                let isGone = table.remove(address) == nil && !table.contains(address)
+                if !isGone { Issue.record("still there at step \(step), seed \(seed)") }
+            }
+        }
+        #expect(table.count == model.count)
+        var seen: [UInt64: UInt64] = [:]
+        table.forEach { seen[$0.address] = UInt64($0.size) }
+        #expect(seen == model, "seed \(seed)")
+    }
+
+    @Test func `a live block costs at most 48 bytes`() throws {
+        var table = try #require(Unsafe.LiveTable(seed: 1))
+        defer { table.free() }
+        for address in 1...UInt64(100_000) {
+            guard table.reserve() else { throw RecordingError.outOfMemory(needed: "a test") }
+            _ = table.insert(block(address << 4, 8))
+            if address >= 10_000 && address % 1000 == 0 { #expect(table.byteCount / table.count <= 48) }
+        }
+    }
+}
