@@ -46,6 +46,7 @@ struct CountingTests {
         Counted(sentence: "A handler on its own stack", source: "alternate_stack.c"),
         Counted(sentence: "alloca, variable-length arrays, realigned frames", source: "dynamic_frames.c"),
         Counted(sentence: "Code without unwind information", source: "no_unwind_info.c"),
+        Counted(sentence: "Allocations before any constructor", source: "before_main.c"),
         Counted(sentence: "All calls, in threads", source: "allocating.c", isThreaded: true),
         Counted(sentence: "operator new and the standard library", source: "cxx_sites.cpp"),
         Counted(sentence: "Swift objects, arrays and raw memory", source: "swift_objects.swift"),
@@ -97,17 +98,6 @@ struct CountingTests {
             try expectClaims(of: profile)
             #expect(try profile.stats().unknownFrees == 0)
         }
-    }
-
-    @Test("Blocks from before any constructor may be freed and grown; from the first constructor on they are counted")
-    func beforeMain() throws {
-        let program = try Program("before_main.c").path
-        let profile = try Profile([program])
-        #expect(profile.outcome.ending == .code(0), "\(profile.outcome.stderr)")
-        try expectClaims(of: profile)
-        let stats = try profile.stats()
-        #expect(stats.allocations + stats.unknownFrees == 4, "the block from .preinit_array is counted, or its free is unknown")
-        #expect(stats.currentBlocks == 2)
     }
 
     @Test("Figures of a stripped program are those of the program with debug information")

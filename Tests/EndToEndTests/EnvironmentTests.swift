@@ -59,8 +59,8 @@ struct EnvironmentTests {
     @Test("Without libunwind a program is profiled all the same, and that is said once")
     func withoutLibunwind() throws {
         let scratch = try Scratch()
-        // A file of that name that is no library: the loader finds it first, and fails.
-        _ = try scratch.write("libunwind.so.8", "")
+        // Files of its names that are no libraries: the loader finds them first, and fails.
+        for name in ["libunwind.so.8", "libunwind-x86_64.so.8"] { _ = try scratch.write(name, "") }
         let profile = try Profile([try Program("cxx_sites.cpp").path], environment: ["LD_LIBRARY_PATH": scratch.path])
         #expect(profile.outcome.ending == .code(0))
         let lines = profile.outcome.stderr.split(separator: "\n").filter { $0.contains("libunwind") }
