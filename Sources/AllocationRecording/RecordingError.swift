@@ -12,6 +12,11 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
     /// The recording's header contradicts itself or this version of the collector.
     case unusableRecording(path: String, reason: String)
     case outOfMemory(needed: String)
+    /// No running session of this user records the process.
+    case notRecorded(pid: Int32)
+    /// The collector of a session did not answer.
+    case noAnswer(path: String)
+    case requestFailed(String)
 
     package var description: String {
         switch self {
@@ -26,6 +31,10 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
             "cannot watch \(path): \(Self.text(code)); the limits fs.inotify.max_user_instances and RLIMIT_NOFILE may be too low"
         case .unusableRecording(let path, let reason):
             "cannot read the recording \(path): \(reason); the command and the preloaded library must be of the same version"
+        case .notRecorded(let pid):
+            "process \(pid) is not being recorded by a session of yours; start it with tracemalloc run, or preload the library"
+        case .noAnswer(let path): "the collector of the session \(path) does not answer; it may be stopped"
+        case .requestFailed(let sentence): sentence
         case .outOfMemory(let needed): "out of memory for \(needed); free some, or trace fewer processes at once"
         }
     }

@@ -11,6 +11,7 @@ final class Service {
     private let collector: Collector
     private let untilIdle: Bool
     private let checkpoint: (([Snapshot]) -> Void)?
+    private let save: (@Sendable ([Snapshot], String) -> String?)?
     private let promise = Unsafe.Promise()
 
     private var served: [Served] = []
@@ -40,8 +41,11 @@ final class Service {
     /// A program that a collector was started for shows up within this time.
     private static let firstArrival: UInt64 = 5_000_000_000
 
-    init(collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?) {
+    init(
+        collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?
+    ) {
         self.collector = collector
+        self.save = save
         self.untilIdle = untilIdle
         self.checkpoint = checkpoint
     }
@@ -113,7 +117,9 @@ final class Service {
     private func findRecordings() {
         var buffer = [UInt8](repeating: 0, count: 4096)
         while read(collector.arrivals, &buffer, buffer.count) > 0 {}
-        let found = SystemCalls.names(in: collector.session.directory).compactMap { name -> (pid: Int32, number: Int, name: String)? in
+        let names = SystemCalls.names(in: collector.session.directory)
+        answer(names.filter { $0.hasPrefix(SessionRequest.prefix) })
+        let found = names.compactMap { name -> (pid: Int32, number: Int, name: String)? in
             guard name.hasSuffix(TM_RECORDING_SUFFIX) else { return nil }
             let parts = name.split(separator: ".")
             guard parts.count == 3, let pid = Int32(parts[0]), let number = Int(parts[1]) else { return nil }
@@ -124,6 +130,28 @@ final class Service {
                 try serve("\(collector.session.directory)/\(name)", number: number)
             } catch {
                 if troubles.count < 100 { troubles.append(error.description) }
+            }
+        }
+    }
+
+    private func answer(_ names: [String]) {
+        for name in names {
+            guard let request = SessionRequest(taking: name, in: collector.session.directory) else { continue }
+            let reply = SessionRequest.Reply(to: name, in: collector.session.directory)
+            guard let recording = served.last(where: { $0.recording.pid == request.pid })?.recording else {
+                reply.elsewhere()
+                continue
+            }
+            switch request.verb {
+            case .mark:
+                recording.mark(name: request.name)
+                reply.done()
+            case .snapshot:
+                let snapshots = [snapshot(of: recording, at: SystemCalls.monotonic())]
+                let isStarted = Unsafe.Thread.start { [save] in
+                    if let failure = save?(snapshots, reply.dataPath) { reply.failed(failure) } else { reply.done() }
+                }
+                if !isStarted { reply.failed("the collector cannot start a thread to write the snapshot with") }
             }
         }
     }

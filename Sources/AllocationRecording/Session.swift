@@ -110,6 +110,26 @@ package final class Session: Sendable {
         return fstat(folder, &info) == 0 && info.st_uid == geteuid() && info.st_mode & 0o022 == 0
     }
 
+    // MARK: Other sessions
+
+    /// Directories of this user's sessions that have a living collector.
+    static func running(in bases: [String]) -> [String] {
+        bases.flatMap { base in
+            SystemCalls.names(in: base).filter { $0.hasPrefix(prefix) }.map { "\(base)/\($0)" }
+        }
+        .filter { path in
+            let folder = openDirectory(path)
+            guard folder >= 0 else { return false }
+            defer { close(folder) }
+            guard ownsPrivately(folder) else { return false }
+            let file = openat(folder, lockName, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+            guard file >= 0 else { return false }
+            defer { close(file) }
+            // A lock that can be had is nobody's.
+            return flock(file, LOCK_EX | LOCK_NB) != 0
+        }
+    }
+
     // MARK: Leftovers
 
     /// Removes this user's sessions whose owner is dead.

@@ -31,7 +31,7 @@ struct Collect: ParsableCommand {
             file.remove()
             throw CommandError.noRecording(error)
         }
-        var snapshots = collector.run(untilIdle: true) { file.checkpoint($0) }
+        var snapshots = collector.run(untilIdle: true, checkpoint: { file.checkpoint($0) }, save: Recording.save)
         joined.remove()
         if let failure = Recording.finish(&snapshots, file) { throw CommandError.noOutput(failure) }
         if snapshots.isEmpty { Terminal.error.say("nothing was recorded in \(session)") }

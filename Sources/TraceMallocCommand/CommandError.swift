@@ -12,6 +12,8 @@ enum CommandError: Error, CustomStringConvertible {
     case unanswerable(ProfileError)
     case typesUnknown
     case cannotPrint(SystemError)
+    /// A running session could not be asked, or said no.
+    case noAnswer(RecordingError)
 
     case refused(ProgramRefusal)
     /// `tried`: directories, or the path that the user set.
@@ -28,7 +30,7 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint: CommandError.usageCode
+        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer: CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
         case .noOutput, .unwritableDirectory, .refused, .noLibrary, .unusableLibraryPath, .noRecording, .noRoom, .cannotStart,
@@ -51,7 +53,7 @@ enum CommandError: Error, CustomStringConvertible {
             "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"
         case .unusableLibraryPath(let path):
             "the library \(path) cannot be preloaded: the loader splits names at spaces and colons; set TRACEMALLOC_LIBRARY to another path"
-        case .noRecording(let error): "\(error)"
+        case .noRecording(let error), .noAnswer(let error): "\(error)"
         case .noRoom(let directory, let free):
             "no room for the recording in \(directory): \(free >> 10) KiB are free, \(Recording.smallestRoom >> 10) KiB are the least; "
                 + "make that file system larger, or set XDG_RUNTIME_DIR to another memory file system"

@@ -73,9 +73,8 @@ final class Recording {
     /// Starts to collect, on a thread of its own.
     func begin() throws(CommandError) {
         thread = Unsafe.startThread { [collector, shared] in
-            let snapshots = collector.run(untilIdle: false) { snapshots in
-                shared.output.withLock(\.self)?.checkpoint(snapshots)
-            }
+            let snapshots = collector.run(
+                untilIdle: false, checkpoint: { shared.output.withLock(\.self)?.checkpoint($0) }, save: Recording.save)
             shared.snapshots.withLock { $0 = snapshots }
         }
         if thread == nil { throw .noThread }
@@ -133,6 +132,14 @@ final class Recording {
         if Terminal.error.isTerminal { Terminal.error.clearProgress() }
         do { try output?.write(snapshots, complete: true) } catch { return error }
         return nil
+    }
+
+    /// Writes what another process asked for, as it is: that process finds the names.
+    @Sendable static func save(_ snapshots: [Snapshot], to path: String) -> String? {
+        do {
+            try SnapshotFile.create(at: path, force: false).write(snapshots, complete: true)
+            return nil
+        } catch { return "\(error)" }
     }
 
     func sayWhatWasWritten() {
