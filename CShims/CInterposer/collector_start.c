@@ -33,9 +33,10 @@ static bool make_directory(const char *base, char *directory, size_t capacity) {
         struct tm_text path = tm_text_in(directory, capacity);
         tm_put(&path, base);
         tm_put(&path, "/tracemalloc-");
-        tm_put_number(&path, (uint64_t)tm_pid());
+        // Always of the same length: programs copy their environment, and two runs should allocate the same.
+        tm_put_padded(&path, (uint64_t)tm_pid(), 10);
         tm_put_byte(&path, '-');
-        tm_put_number(&path, random);
+        tm_put_padded(&path, random, 20);
         if (path.overflow) return false;
         long failed = TM_CALL(mkdirat, AT_FDCWD, directory, 0700, 0, 0, 0);
         if (failed != -EEXIST) return failed == 0;
@@ -103,7 +104,8 @@ static void run_collector(const char *collector, const char *directory, const ch
     if (!environment) return;
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
-        if (!value_of(program[i], "LD_PRELOAD") && strncmp(program[i], "TRACEMALLOC", strlen("TRACEMALLOC")) != 0) environment[kept++] = program[i];
+        bool is_ours = value_of(program[i], "LD_PRELOAD") || strncmp(program[i], "TRACEMALLOC", strlen("TRACEMALLOC")) == 0;
+        if (!is_ours) environment[kept++] = program[i];
     }
     const char *const arguments[] = {collector, "collect", "--session", directory, "--output", output, NULL};
     TM_CALL(setsid, 0, 0, 0, 0, 0, 0);

@@ -27,6 +27,7 @@ static void *pass_allocate(size_t size, size_t alignment, bool cleared) {
 }
 
 static void *pass_reallocate(void *block, size_t size) {
+    if (!block) return pass_allocate(size, 0, false);
     bool in_arena = tm_arena_owns(block);
     if (!in_arena && !tm_thread.internal) return tm_real.realloc(block, size);
     if (size == 0) {
@@ -118,7 +119,7 @@ static inline void reallocated(struct tm_thread *thread, void *old, void *result
 TM_HOOK void *realloc(void *block, size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
-    if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return block ? pass_reallocate(block, size) : pass_allocate(size, 0, false);
+    if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, size);
     void *result;
     if (!block) {
         result = tm_real.realloc(NULL, size);
@@ -140,7 +141,7 @@ TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
         errno = ENOMEM;
         return NULL;
     }
-    if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return block ? pass_reallocate(block, product) : pass_allocate(product, 0, false);
+    if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, product);
     void *result;
     if (!block) {
         result = tm_real.realloc(NULL, product);

@@ -61,7 +61,8 @@ static bool find(uintptr_t pc, struct object *object) {
 static void read_build_id(const struct object *object, struct tm_image *image) {
     const ElfW(Ehdr) *file = (const void *)object->start;
     if (object->end - object->start < TM_PAGE || memcmp(file->e_ident, ELFMAG, SELFMAG) != 0) return;
-    if (file->e_phentsize != sizeof(ElfW(Phdr)) || file->e_phoff > TM_PAGE || file->e_phoff + file->e_phnum * sizeof(ElfW(Phdr)) > TM_PAGE) return;
+    uint64_t table = file->e_phoff, table_size = file->e_phnum * sizeof(ElfW(Phdr));
+    if (file->e_phentsize != sizeof(ElfW(Phdr)) || table > TM_PAGE || table + table_size > TM_PAGE) return;
     const ElfW(Phdr) *segments = (const void *)(object->start + file->e_phoff);
     for (int i = 0; i < file->e_phnum; i++) {
         if (segments[i].p_type != PT_NOTE) continue;

@@ -177,4 +177,7 @@ bool tm_ring_wait(struct tm_thread *thread) {
     return true;
 }
 
-uint64_t tm_private_memory(void) { return (place_size + sizeof(struct tm_ring)) * (tm_recording.header ? tm_load64(&tm_recording.header->rings.used) : 0); }
+uint64_t tm_private_memory(void) {
+    uint64_t rings = tm_recording.header ? tm_load64(&tm_recording.header->rings.used) : 0;
+    return (place_size + sizeof(struct tm_ring)) * rings;
+}

@@ -32,12 +32,16 @@ static inline void tm_put(struct tm_text *text, const char *string) {
     while (*string) tm_put_byte(text, *string++);
 }
 
-static inline void tm_put_number(struct tm_text *text, uint64_t number) {
+// With zeros in front up to `width` digits.
+static inline void tm_put_padded(struct tm_text *text, uint64_t number, int width) {
     char digits[20];
     int count = 0;
     do digits[count++] = (char)('0' + number % 10);
     while (number /= 10);
+    while (count < width && count < 20) digits[count++] = '0';
     while (count) tm_put_byte(text, digits[--count]);
 }
+
+static inline void tm_put_number(struct tm_text *text, uint64_t number) { tm_put_padded(text, number, 1); }
 
 #endif

@@ -6,7 +6,7 @@ extension Recording {
     /// Cost: constant for a block's first address, else one pass over the live blocks.
     func block(containing address: UInt64, frameLimit: Int) -> (address: UInt64, size: Int, stack: Snapshot)? {
         var found: Unsafe.Block?
-        merge.ledger.live.forEach { block in
+        merge.ledger.live.visit { block in
             if address == block.address || (address > block.address && address - block.address < UInt64(block.size)) { found = block }
         }
         guard let found else { return nil }

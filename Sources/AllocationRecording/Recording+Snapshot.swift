@@ -164,7 +164,7 @@ extension Recording {
             return
         }
         var sums: [UInt64: Tally] = [:]
-        merge.ledger.live.forEach { block in
+        merge.ledger.live.visit { block in
             let stack = block.row < stackOfRow.count ? stackOfRow[block.row] : 0
             sums[UInt64(UInt32(bitPattern: stack)) << 16 | UInt64(block.generation), default: .zero] += Tally(bytes: block.size, count: 1)
         }

@@ -134,6 +134,11 @@ final class Service {
         }
     }
 
+    /// Tells who wants to ask which session a process belongs to.
+    private func servedMarker(_ recording: Recording) -> String {
+        "\(collector.session.directory)/\(SessionRequest.servedName(recording.pid))"
+    }
+
     private func answer(_ names: [String]) {
         for name in names {
             guard let request = SessionRequest(taking: name, in: collector.session.directory) else { continue }
@@ -172,6 +177,8 @@ final class Service {
         let pidfd = Int32(truncatingIfNeeded: tm_pidfd_open(recording.pid))
         if pidfd >= 0 { _ = collector.bell.watch(pidfd) }
         served.append(Served(recording: recording, number: number, pidfd: pidfd))
+        let marker = open(servedMarker(recording), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        if marker >= 0 { close(marker) }
         nap = Nap()
     }
 
@@ -218,6 +225,7 @@ final class Service {
         if let exit = exits.removeValue(forKey: recording.pid) { recording.exit = exit }
         let snapshot = snapshot(of: recording, at: time)
         if !one.hasLeft { recording.leave(promise) }
+        unlink(servedMarker(recording))
         ended.append(Ended(start: recording.startMonotonic, number: one.number, snapshot: snapshot))
         recording.free()
         if one.pidfd >= 0 { close(one.pidfd) }

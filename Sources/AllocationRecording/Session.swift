@@ -35,8 +35,8 @@ package final class Session: Sendable {
         for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) {
             removeLeftovers(in: base)
             for _ in 0..<8 {
-                let random = String(UInt64.random(in: 0 ... .max), radix: 36)
-                let path = "\(base)/\(prefix)\(getpid())-\(random)"
+                // Always of the same length: programs copy their environment, and two runs should allocate the same.
+                let path = "\(base)/\(prefix)\(padded(UInt64(getpid()), 10))-\(padded(.random(in: 0 ... .max), 20))"
                 if mkdir(path, 0o700) != 0 {
                     if errno == EEXIST { continue }
                     break
@@ -52,6 +52,11 @@ package final class Session: Sendable {
             }
         }
         throw .noMemoryFileSystem(tried: bases)
+    }
+
+    private static func padded(_ number: UInt64, _ width: Int) -> String {
+        let digits = String(number)
+        return String(repeating: "0", count: max(0, width - digits.count)) + digits
     }
 
     /// Joins a session that a traced program made, as its collector.

@@ -25,17 +25,19 @@ package struct SessionRequest: Sendable, Hashable {
     }
 
     static let prefix = "ask."
+    static func servedName(_ pid: Int32) -> String { "served.\(pid)" }
     private static let answerPrefix = "answer."
     private static let done = "done"
     private static let elsewhere = "elsewhere"
 
     // MARK: The asking side
 
-    /// Asks every running session of this user until one knows the process.
+    /// Asks the running session of this user that records the process: it has a file "served.PID".
     /// - Returns: for a snapshot the path of its file, which is the caller's to remove.
     package func ask() throws(RecordingError) -> String {
         let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
         for directory in Session.running(in: [runtime, "/dev/shm"].compactMap(\.self)) {
+            guard access("\(directory)/\(Self.servedName(pid))", F_OK) == 0 else { continue }
             let token = "\(getpid()).\(UInt32.random(in: 0 ... .max))"
             guard Self.put("\(verb.rawValue)\n\(pid)\n\(name)", at: "\(directory)/\(Self.prefix)\(token)") else { continue }
             let path = "\(directory)/\(Self.answerPrefix)\(token)"

@@ -204,7 +204,7 @@ extension Unsafe {
         @inline(never)
         private mutating func grow() -> Bool {
             guard var larger = LiveTable(seed: seed, chunks: Int(chunks) / 2 * 3) else { return false }
-            forEach { block in
+            visit { block in
                 let hash = hash(block.address)
                 larger.add(block, larger.home(hash), tag(hash))
             }
@@ -220,7 +220,7 @@ extension Unsafe {
             return true
         }
 
-        func forEach(_ body: (Block) -> Void) {
+        func visit(_ body: (Block) -> Void) {
             for chunk in 0..<Int(chunks) {
                 var used = ~match(chunk, 0) & Self.slotMask
                 while used != 0 {

@@ -72,6 +72,24 @@ enum CallSiteRule {
         "__rg_alloc", "__rg_alloc_zeroed", "__rg_realloc", "_Block_copy", "_Block_release",
     ]
 
+    /// Well-known wrappers of libraries and programs that only check or count: calling one is allocating.
+    private static let wrappers: Set<String> = [
+        // GNU programs, git
+        "xmalloc", "xcalloc", "xzalloc", "xrealloc", "xreallocarray", "xstrdup", "xstrndup", "xmemdup", "xmallocz", "do_xmalloc",
+        // GLib
+        "g_malloc", "g_malloc0", "g_malloc_n", "g_malloc0_n", "g_realloc", "g_realloc_n", "g_try_malloc", "g_try_malloc0", "g_try_realloc",
+        "g_strdup", "g_strndup", "g_memdup", "g_memdup2", "g_slice_alloc", "g_slice_alloc0",
+        // jq, SQLite, CPython, Perl, redis, OpenSSL, FFmpeg, nginx
+        "jv_mem_alloc", "jv_mem_alloc_unguarded", "jv_mem_calloc", "jv_mem_calloc_unguarded", "jv_mem_realloc", "jv_mem_strdup",
+        "sqlite3MemMalloc", "sqlite3MemRealloc", "sqlite3Malloc", "sqlite3_malloc", "sqlite3_malloc64", "sqlite3_realloc",
+        "sqlite3_realloc64", "PyMem_Malloc", "PyMem_Calloc", "PyMem_Realloc", "PyMem_RawMalloc", "PyMem_RawCalloc", "PyMem_RawRealloc",
+        "PyObject_Malloc", "PyObject_Calloc", "PyObject_Realloc", "_PyMem_RawMalloc", "_PyMem_RawCalloc", "_PyMem_RawRealloc",
+        "_PyObject_Malloc", "_PyObject_Calloc", "_PyObject_Realloc", "Perl_safesysmalloc", "Perl_safesyscalloc", "Perl_safesysrealloc",
+        "zmalloc", "zcalloc", "zcalloc_num", "zrealloc", "ztrymalloc", "ztrycalloc", "ztryrealloc", "zstrdup", "CRYPTO_malloc",
+        "CRYPTO_zalloc", "CRYPTO_realloc", "CRYPTO_strdup", "CRYPTO_memdup", "av_malloc", "av_mallocz", "av_calloc", "av_realloc",
+        "ngx_alloc", "ngx_calloc", "ngx_memalign",
+    ]
+
     /// Runtimes that are linked statically: their symbols have no modules of their own.
     private static let functionPrefixes = [
         "swift_", "_swift_", "__swift_", "dispatch_", "_dispatch_", "tracemalloc_", "__interceptor_", "__cxa_",
@@ -79,7 +97,7 @@ enum CallSiteRule {
 
     static func kind(ofC name: String) -> Kind {
         let plain = name.hasSuffix("@plt") ? String(name.dropLast(4)) : name
-        if functions.contains(plain) { return .system }
+        if functions.contains(plain) || wrappers.contains(plain) { return .system }
         // Glue: programs may use such names too, but then there is debug information.
         return functionPrefixes.contains { plain.hasPrefix($0) } ? .glue : .user
     }

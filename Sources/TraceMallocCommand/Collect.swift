@@ -23,7 +23,8 @@ struct Collect: ParsableCommand {
         leaveTheProgram()
         let file: OutputFile
         do { file = try OutputFile(path: output, force: force) } catch { throw CommandError.noOutput(error) }
-        let collector: Collector, joined: Session
+        let collector: Collector
+        let joined: Session
         do {
             joined = try Session(joining: session)
             collector = try Collector(session: joined, options: Recording.options(frameLimit: FrameCount.range.upperBound))

@@ -101,7 +101,8 @@ private struct Examination {
             let flags = Unsafe.readStream("/proc/cpuinfo", limit: 16384).split(separator: "\n").first { $0.hasPrefix("flags") } ?? ""
             let words = Set(flags.split(separator: " "))
             let isInvariant = words.contains("constant_tsc") && words.contains("nonstop_tsc")
-            let kernel = Unsafe.readStream("/sys/devices/system/clocksource/clocksource0/current_clocksource", limit: 64)
+            let kernel =
+                Unsafe.readStream("/sys/devices/system/clocksource/clocksource0/current_clocksource", limit: 64)
                 .split(separator: "\n").first ?? "unknown"
             note(
                 "clock", isInvariant ? .good : .poor,

@@ -66,7 +66,8 @@ struct ExecutableFile {
             guard let type: UInt32 = table.integer(at: start), let offset: UInt64 = table.integer(at: start + 8),
                 let size: UInt64 = table.integer(at: start + 32)
             else { return false }
-            let interpreterType: UInt32 = 3, noteType: UInt32 = 4
+            let interpreterType: UInt32 = 3
+            let noteType: UInt32 = 4
             if type == interpreterType {
                 guard size <= UInt64(Layout.maximalText), let text = file.bytes(at: offset, count: Int(size)) else { return false }
                 interpreter = text.terminatedString(at: 0)
@@ -104,7 +105,8 @@ struct ExecutableFile {
                 name: table.integer(at: start) ?? 0, type: table.integer(at: start + 4) ?? 0, offset: table.integer(at: start + 24) ?? 0,
                 size: table.integer(at: start + 32) ?? 0, link: table.integer(at: start + 40) ?? 0)
         }
-        let symbolTableType: UInt32 = 2, dynamicSymbolsType: UInt32 = 11
+        let symbolTableType: UInt32 = 2
+        let dynamicSymbolsType: UInt32 = 11
         for section in sections where section.type == symbolTableType || section.type == dynamicSymbolsType {
             guard Int(section.link) < sections.count else { continue }
             symbolTables.append(section)
@@ -138,7 +140,9 @@ struct ExecutableFile {
                     let section: UInt16 = symbols.integer(at: start + 6)
                 else { return false }
                 let type = symbols[start + 4] & 15
-                let untyped = 0, function = 2, indirectFunction = 10
+                let untyped = 0
+                let function = 2
+                let indirectFunction = 10
                 return section != 0 && [untyped, function, indirectFunction].contains(Int(type))
             }
         }

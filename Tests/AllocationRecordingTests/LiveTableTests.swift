@@ -45,7 +45,7 @@ import Testing
         }
         #expect(table.count == model.count)
         var seen: [UInt64: UInt64] = [:]
-        table.forEach { seen[$0.address] = UInt64($0.size) }
+        table.visit { seen[$0.address] = UInt64($0.size) }
         #expect(seen == model, "seed \(seed)")
     }
 

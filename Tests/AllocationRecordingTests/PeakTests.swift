@@ -97,9 +97,11 @@ private struct Model {
         #expect(recording.brokenInvariants() == [], "seed \(seed)")
         let result = recording.snapshot(frameLimit: 256, at: SystemCalls.monotonic())
         func byStack(_ metric: Metric) -> [UInt64: Tally] {
-            Dictionary(uniqueKeysWithValues: result.costs.map { cost in
-                (result.locations[Int(result.nodes[Int(cost.stack)].location)].address, cost[metric])
-            }).filter { $0.value != .zero }
+            Dictionary(
+                uniqueKeysWithValues: result.costs.map { cost in
+                    (result.locations[Int(result.nodes[Int(cost.stack)].location)].address, cost[metric])
+                }
+            ).filter { $0.value != .zero }
         }
         func byStack(_ figures: [UInt32: Tally]) -> [UInt64: Tally] {
             Dictionary(uniqueKeysWithValues: figures.map { (program.node($0.key).pointee.pc, $0.value) }).filter { $0.value != .zero }

@@ -260,11 +260,12 @@ import Testing
         _ = program.addRing()
         program.publish(in: running.session)
         var next: UInt64 = 1
-        #expect(wait {
-            _ = program.emitWaiting(TM_EVENT_ALLOCATE, ring: 0, address: next << 4, size: 1)
-            next += 1
-            return running.checkpoints.load(ordering: .relaxed) >= 3
-        })
+        #expect(
+            wait {
+                _ = program.emitWaiting(TM_EVENT_ALLOCATE, ring: 0, address: next << 4, size: 1)
+                next += 1
+                return running.checkpoints.load(ordering: .relaxed) >= 3
+            })
         let result = running.finish()
         #expect(result[0].process.current.count == Int(next) - 1)
         #expect(result[0].process.warnings == [])

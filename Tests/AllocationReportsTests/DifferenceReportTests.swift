@@ -66,7 +66,8 @@ import Testing
     }
 
     @Test func growthIsMoreBytesInAll() throws {
-        let small = [snapshot(("f a.c:1", 10, 1))], large = [snapshot(("f b.c:1", 11, 1))]
+        let small = [snapshot(("f a.c:1", 10, 1))]
+        let large = [snapshot(("f b.c:1", 11, 1))]
         #expect(try DifferenceReport(old: small, new: large, ReportQuestion()).hasGrown)
         #expect(try !DifferenceReport(old: large, new: small, ReportQuestion()).hasGrown)
         #expect(try !DifferenceReport(old: small, new: small, ReportQuestion()).hasGrown)

@@ -98,7 +98,8 @@ import Testing
         "UPDATE text SET value=zeroblob(10)", "DELETE FROM text WHERE id=0",
         "DROP TABLE node", "ALTER TABLE node ADD COLUMN more",
         "DROP TABLE node; CREATE TABLE node(id INTEGER PRIMARY KEY, parent, location)",
-        "DROP TABLE node; CREATE VIEW node AS WITH RECURSIVE n(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM n) SELECT id, 0 AS parent, -1 AS location FROM n",
+        "DROP TABLE node; CREATE VIEW node AS WITH RECURSIVE n(id) AS (SELECT 0 UNION ALL SELECT id + 1 FROM n) "
+            + "SELECT id, 0 AS parent, -1 AS location FROM n",
         "UPDATE sqlite_master SET sql='nonsense' WHERE name='node'", "UPDATE sqlite_master SET rootpage=1 WHERE name='cost'",
         "UPDATE sqlite_master SET rootpage=(SELECT rootpage FROM sqlite_master WHERE name='frame') WHERE name='alive'",
         "UPDATE sqlite_master SET rootpage=1000000 WHERE name='text'", "DELETE FROM sqlite_master WHERE name='cost'",

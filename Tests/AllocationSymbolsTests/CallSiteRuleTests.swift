@@ -18,9 +18,9 @@ import Testing
         // C
         Symbol("malloc", "malloc", .system), Symbol("__libc_calloc", "__libc_calloc", .system), Symbol("main", "main", .user),
         Symbol("memcpy@@GLIBC_2.14", "memcpy", .user), Symbol("malloc@plt", "malloc@plt", .system),
-        Symbol("parse.constprop.0.cold", "parse", .user), Symbol("g_malloc", "g_malloc", .user),
-        Symbol("PyMem_Malloc", "PyMem_Malloc", .user),
-        Symbol("sqlite3_malloc64", "sqlite3_malloc64", .user), Symbol("swift_slowAlloc", "swift_slowAlloc", .glue),
+        Symbol("parse.constprop.0.cold", "parse", .user), Symbol("g_malloc", "g_malloc", .system),
+        Symbol("PyMem_Malloc", "PyMem_Malloc", .system),
+        Symbol("sqlite3_malloc64", "sqlite3_malloc64", .system), Symbol("swift_slowAlloc", "swift_slowAlloc", .glue),
         // C++
         Symbol("_Znwm", "operator new(unsigned long)", .system), Symbol("_ZdaPv", "operator delete[](void*)", .system),
         Symbol(

@@ -1,0 +1,1 @@
+// CPreload.h: nothing to call; a C target needs a header.

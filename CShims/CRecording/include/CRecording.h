@@ -78,7 +78,7 @@ struct tm_event {
 #define TM_NODE_SIGNAL 4u       // flag: pc is the interrupted instruction of a signal frame, not a return address
 
 struct tm_node {
-    uint64_t pc;      // return address: look up pc - 1, except with TM_NODE_SIGNAL; 0: not yet written
+    uint64_t pc;      // return address: look up pc - 1, except with TM_NODE_SIGNAL and TM_NODE_ASYNC; 0: not yet written
     uint32_t parent;  // the caller's node; 0: outermost
     uint16_t image;   // index into the images; TM_IMAGE_NONE: in no known module
     uint16_t flags;
