@@ -12,6 +12,8 @@ enum CommandError: Error, CustomStringConvertible {
     case unanswerable(ProfileError)
     case typesUnknown
     case cannotPrint(SystemError)
+    case binaryOnTerminal(String)
+    case cannotExport(ExportError)
 
     case refused(ProgramRefusal)
     /// `tried`: directories, or the path that the user set.
@@ -28,7 +30,7 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint: CommandError.usageCode
+        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .binaryOnTerminal, .cannotExport: CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
         case .noOutput, .unwritableDirectory, .refused, .noLibrary, .unusableLibraryPath, .noRecording, .noRoom, .cannotStart,
@@ -46,6 +48,8 @@ enum CommandError: Error, CustomStringConvertible {
         case .unanswerable(let error): "\(error)"
         case .typesUnknown: "types of objects are not recorded; group --by line, function, file, module or traceback"
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
+        case .binaryOnTerminal(let format): "\(format) is not for terminals; name a file with -o, or send the output to a program"
+        case .cannotExport(let error): "\(error)"
         case .refused(let refusal): "\(refusal)"
         case .noLibrary(let tried):
             "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"

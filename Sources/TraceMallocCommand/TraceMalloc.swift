@@ -13,7 +13,7 @@ struct TraceMalloc: ParsableCommand {
               tracemalloc report jq.tmalloc --metric peak --top 10
             """,
         version: "0.1.0",
-        subcommands: [Run.self, Report.self, Stats.self, Tree.self, Compare.self, Doctor.self, Collect.self])
+        subcommands: [Run.self, Report.self, Stats.self, Tree.self, Compare.self, Export.self, Advise.self, Doctor.self, Collect.self])
 
     static func main() {
         do {
