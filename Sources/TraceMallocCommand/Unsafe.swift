@@ -152,7 +152,8 @@ extension Unsafe {
 extension Unsafe {
     /// Blocks `signals` in this thread and those it starts, and gives the mask that was there before.
     static func block(_ signals: [Int32]) -> sigset_t {
-        var set = sigset_t(), old = sigset_t()
+        var set = sigset_t()
+        var old = sigset_t()
         sigemptyset(&set)
         for signal in signals { sigaddset(&set, signal) }
         pthread_sigmask(SIG_BLOCK, &set, &old)
@@ -161,7 +162,8 @@ extension Unsafe {
 
     /// Waits for one of `signals`, which are blocked. `isFromProcess`: sent by kill(), not by the terminal or the kernel.
     static func wait(for signals: [Int32]) -> (signal: Int32, isFromProcess: Bool) {
-        var set = sigset_t(), information = siginfo_t()
+        var set = sigset_t()
+        var information = siginfo_t()
         sigemptyset(&set)
         for signal in signals { sigaddset(&set, signal) }
         while true {
@@ -186,7 +188,8 @@ extension Unsafe {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
-        var set = sigset_t(), mask = mask
+        var set = sigset_t()
+        var mask = mask
         sigemptyset(&set)
         for signal in defaults { sigaddset(&set, signal) }
         posix_spawnattr_setsigmask(&attributes, &mask)

@@ -27,7 +27,8 @@ package struct AdviceReport {
             if others > 0 { text += style.dim("\(PrintableText.count(others, "other finding")) of this kind: \(kind.title)") + "\n\n" }
         }
         guard !hasMarks else { return text }
-        let note = "Leaks that grow from one mark to the next were not looked for, as there are too few marks: record with run --mark-every."
+        let note =
+            "Leaks that grow from one mark to the next were not looked for, as there are too few marks: record with run --mark-every."
         return text + AdviceReport.wrapped(note, style, indentation: "").map { style.dim($0) + "\n" }.joined()
     }
 

@@ -40,7 +40,8 @@ struct AdviceRules {
         }
     }
 
-    private mutating func note(_ kind: Finding.Kind, _ site: Frame?, _ tally: Tally, of process: ProcessSummary? = nil, _ sentence: String) {
+    private mutating func note(_ kind: Finding.Kind, _ site: Frame?, _ tally: Tally, of process: ProcessSummary? = nil, _ sentence: String)
+    {
         findings.append(Finding(kind: kind, site: site, process: process, tally: tally, sentence: sentence))
     }
 
@@ -67,7 +68,9 @@ struct AdviceRules {
         guard steps >= thresholds.growthSteps, share(steps, of: total.count) >= thresholds.shareOfSite,
             max(share(steps, of: all.count), share(total.bytes, of: all.bytes)) >= thresholds.shareOfAll
         else { return false }
-        let part = "\(PrintableText.percent(steps, of: total.count)) of the allocations here, \(PrintableText.percent(steps, of: all.count)) of all"
+        let part =
+            "\(PrintableText.percent(steps, of: total.count)) of the allocations here, "
+            + "\(PrintableText.percent(steps, of: all.count)) of all"
         if reallocs.count >= containers.count {
             let step = TextForm.size(reallocs.average ?? 0)
             note(
@@ -121,12 +124,15 @@ struct AdviceRules {
         let finished = snapshot.generations.count - 2
         guard finished >= thresholds.generations else { return }
         for (site, kept) in SiteFacts.kept(by: snapshot, siteOfCost)
-        where kept.generations == finished && kept.tally.bytes >= thresholds.generationBytes {
+        where kept.generations >= thresholds.generations && share(kept.generations, of: finished) >= thresholds.shareOfGenerations
+            && kept.tally.bytes >= thresholds.generationBytes
+        {
+            let which = kept.generations == finished ? "Each of the \(finished)" : "\(kept.generations) of the \(finished)"
             note(
                 .growingGenerations, sites[Int(site)], kept.tally, of: snapshots.count > 1 ? snapshot.process : nil,
-                "Each of the \(finished) finished generations after the first left blocks alive: "
+                "\(which) finished generations after the first left blocks alive: "
                     + "\(PrintableText.count(kept.tally.count, "block")), \(TextForm.size(kept.tally.bytes)) in all, "
-                    + "\(TextForm.size(Double(kept.tally.bytes) / Double(finished))) a generation.")
+                    + "\(TextForm.size(Double(kept.tally.bytes) / Double(kept.generations))) a generation.")
         }
     }
 
@@ -145,7 +151,7 @@ struct AdviceRules {
         note(
             .allocatorSlack, nil, Tally(bytes: slack, count: 0), of: process,
             "Near the peak, after \(PrintableText.duration(point.time)), \(TextForm.size(point.residentBytes)) were resident for "
-                + "\(TextForm.size(point.live.bytes)) of live blocks: \(TextForm.size(slack)) are free lists, gaps, "
-                + "code, stacks, and memory that does not come from malloc.")
+                + "\(TextForm.size(point.live.bytes)) of live blocks: \(TextForm.size(slack)) are gaps and free lists of the heap, "
+                + "or do not come from malloc (code, stacks, files, mappings).")
     }
 }

@@ -22,8 +22,10 @@ struct AdviceThresholds: Sendable {
     /// glibc's smallest block takes 32 bytes: up to this average at least a third of the memory is not the program's.
     var tinyBytes = 32
 
-    /// Finished generations in a row that all kept memory: fewer happen by chance while caches fill.
+    /// Finished generations that kept memory: fewer happen by chance while caches fill.
     var generations = 3
+    /// Of the finished generations: a cache keeps what the last ones made, a program that leaks may rest in a few.
+    var shareOfGenerations = 0.8
     /// Kept by all of them together: a page, below which a leak takes years to matter.
     var generationBytes = 4096
 

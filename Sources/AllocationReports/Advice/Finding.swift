@@ -25,15 +25,17 @@ struct Finding: Sendable {
         var remedy: String {
             switch self {
             case .growingGenerations:
-                "Look for what still refers to these blocks: a cache without a limit, a list of listeners, a reference cycle, a missing free."
+                "Look for what still refers to these blocks: a cache without a limit, a list of listeners, "
+                    + "a reference cycle, a missing free."
             case .allocatorSlack:
-                "Allocate long-lived blocks before short-lived ones so that pages become free as a whole; try MALLOC_ARENA_MAX=2, "
-                    + "malloc_trim(0) after large releases, or another allocator."
+                "If the program maps little itself, allocate long-lived blocks before short-lived ones so that pages become "
+                    + "free as a whole; try MALLOC_ARENA_MAX=2, malloc_trim(0) after large releases, or another allocator."
             case .temporaryStorm:
                 "Allocate one buffer before the loop and use it again, or keep small ones of a fixed size on the stack."
             case .repeatedGrowth:
                 "Reserve the final size first (reserveCapacity in Swift, reserve in C++), or grow in C by a factor instead of a fixed step."
-            case .sameSizeChurn: "Keep freed blocks in a list of your own and hand them out again, or store them inside of their owner as values."
+            case .sameSizeChurn:
+                "Keep freed blocks in a list of your own and hand them out again, or store them inside of their owner as values."
             case .tinyBlocks: "Store them side by side in one array, or take them from an arena that is freed as a whole."
             }
         }

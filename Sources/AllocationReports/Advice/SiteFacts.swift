@@ -28,17 +28,10 @@ struct SiteFacts: Sendable {
     static func all(_ snapshots: [Snapshot], _ table: CallSiteTable) -> [SiteFacts] {
         var facts = table.sites.map { SiteFacts(site: $0) }
         for (snapshot, sites) in zip(snapshots, table.siteOfCost) {
-            let growing = snapshot.locations.map { $0.frames.contains(where: \.growsContainer) }
-            // Between the allocator and the call site only system code stands.
-            let isSystem = snapshot.locations.map { !$0.frames.isEmpty && $0.frames.allSatisfy(\.isSystem) }
+            let grows = snapshot.growsContainers()
             for (cost, site) in zip(snapshot.costs, sites) {
                 facts[Int(site)].add(cost)
-                var node = snapshot.node(of: cost)
-                while node != 0, let location = snapshot.location(of: node) {
-                    if growing[location] { facts[Int(site)].containerGrowth += cost.total }
-                    if growing[location] || !isSystem[location] { break }
-                    node = snapshot.caller(of: node)
-                }
+                if grows[snapshot.node(of: cost)] { facts[Int(site)].containerGrowth += cost.total }
             }
         }
         return facts.filter { $0.cost.total != .zero || $0.cost.current != .zero }
@@ -72,6 +65,20 @@ struct SiteFacts: Sendable {
     }
 }
 
+extension Snapshot {
+    /// For each node whether its stack, from the allocator out to the call site, goes through a container's growth.
+    fileprivate func growsContainers() -> [Bool] {
+        let growing = locations.map { $0.frames.prefix(while: \.isSystem).contains(where: \.growsContainer) }
+        let isSystem = locations.map { !$0.frames.isEmpty && $0.frames.allSatisfy(\.isSystem) }
+        var result = [Bool](repeating: false, count: nodes.count)
+        for node in nodes.indices.dropFirst() {
+            guard let location = location(of: node) else { continue }
+            result[node] = growing[location] || (isSystem[location] && result[caller(of: node)])
+        }
+        return result
+    }
+}
+
 extension Frame {
     /// Functions of standard libraries that run only when a container is full. `reserve` and `reserveCapacity` are none.
     private static let containerGrowth = [
@@ -86,7 +93,7 @@ extension Frame {
     ]
 
     fileprivate var growsContainer: Bool {
-        guard isSystem, let function else { return false }
+        guard let function else { return false }
         return Frame.containerGrowth.contains { function.contains($0) }
     }
 }

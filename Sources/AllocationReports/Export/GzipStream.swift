@@ -26,7 +26,7 @@ final class GzipStream {
     /// zlib's stream, which must not move in memory. Unsafe Swift of this module stands here only.
     private final class UnsafeCompressor {
         private let stream: UnsafeMutablePointer<z_stream>
-        private var buffer = [UInt8](repeating: 0, count: 1 << 16)
+        private var buffer = [UInt8](repeating: 0, count: 1 << 14)
 
         init() throws {
             stream = .allocate(capacity: 1)

@@ -100,10 +100,12 @@ struct MassifExport {
 
     /// `stacks`: where they go on above this node.
     private func writeNode(_ name: String, _ bytes: Int, _ total: Int, _ stacks: [Stack], level: Int, to stream: ExportStream) throws {
+        // Rounded up, without the overflow that figures of a damaged file could cause.
+        let least = max(1, total / MassifExport.parts + (total % MassifExport.parts > 0 ? 1 : 0))
         var large: [Place] = []
         var small: [Place] = []
         for place in level <= MassifExport.depth ? places(of: stacks) : [] {
-            if place.bytes >= (total + MassifExport.parts - 1) / MassifExport.parts { large.append(place) } else { small.append(place) }
+            if place.bytes >= least { large.append(place) } else { small.append(place) }
         }
         let indentation = String(repeating: " ", count: level)
         try stream.put("\(indentation)n\(large.count + (small.isEmpty ? 0 : 1)): \(bytes) \(MassifExport.withoutComment(name))\n")
