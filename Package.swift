@@ -37,6 +37,9 @@ let package = Package(
         // The snapshot file: a documented, crash-safe container that users can query.
         .systemLibrary(name: "CSQLite", path: "CShims/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 
+        // pprof files are gzip streams; libdw needs the same library already.
+        .systemLibrary(name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+
         // Linux calls that Swift's Glibc module lacks.
         .systemLibrary(name: "CLinux", path: "CShims/CLinux"),
 
@@ -45,7 +48,7 @@ let package = Package(
         .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
         .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
-        .target(name: "AllocationReports", dependencies: ["AllocationProfile"], swiftSettings: swift),
+        .target(name: "AllocationReports", dependencies: ["AllocationProfile", "CZlib"], swiftSettings: swift),
         .target(
             name: "TraceMalloc",
             dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer"],
@@ -63,7 +66,7 @@ let package = Package(
         .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
         .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),
         .testTarget(name: "AllocationStoreTests", dependencies: ["AllocationStore", "CSQLite"], swiftSettings: swift),
-        .testTarget(name: "AllocationReportsTests", dependencies: ["AllocationReports"], swiftSettings: swift),
+        .testTarget(name: "AllocationReportsTests", dependencies: ["AllocationReports", "CZlib"], swiftSettings: swift),
         .testTarget(name: "EndToEndTests", exclude: [], swiftSettings: swift),
     ]
 )

@@ -66,6 +66,13 @@ enum JSONValue {
         text += (indentation ?? "") + close
     }
 
+    /// A JSON string, for texts that are too long to be a value first.
+    static func quoted(_ string: String) -> String {
+        var text = ""
+        write(string, to: &text)
+        return text
+    }
+
     /// Beyond what JSON asks for, everything that a terminal would obey is escaped too.
     private static func write(_ string: String, to text: inout String) {
         text += "\""

@@ -14,6 +14,8 @@ enum CommandError: Error, CustomStringConvertible {
     case cannotPrint(SystemError)
     /// A running session could not be asked, or said no.
     case noAnswer(RecordingError)
+    case binaryOnTerminal(String)
+    case cannotExport(ExportError)
 
     case refused(ProgramRefusal)
     /// `tried`: directories, or the path that the user set.
@@ -30,7 +32,9 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer: CommandError.usageCode
+        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer, .binaryOnTerminal,
+            .cannotExport:
+            CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
         case .noOutput, .unwritableDirectory, .refused, .noLibrary, .unusableLibraryPath, .noRecording, .noRoom, .cannotStart,
@@ -48,6 +52,8 @@ enum CommandError: Error, CustomStringConvertible {
         case .unanswerable(let error): "\(error)"
         case .typesUnknown: "types of objects are not recorded; group --by line, function, file, module or traceback"
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
+        case .binaryOnTerminal(let format): "\(format) is not for terminals; name a file with -o, or send the output to a program"
+        case .cannotExport(let error): "\(error)"
         case .refused(let refusal): "\(refusal)"
         case .noLibrary(let tried):
             "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"

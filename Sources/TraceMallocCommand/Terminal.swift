@@ -19,8 +19,14 @@ struct Terminal {
 
     /// A reader that has gone away is not an error: it has seen what it wanted.
     func write(_ text: String) throws(CommandError) {
-        guard let number = Unsafe.write(text, to: descriptor), number != EPIPE else { return }
-        throw .cannotPrint(SystemError(number: number))
+        try check(Unsafe.write(text, to: descriptor))
+    }
+
+    func write(bytes: [UInt8]) throws(CommandError) { try check(Unsafe.write(bytes, to: descriptor)) }
+
+    private func check(_ failure: Int32?) throws(CommandError) {
+        guard let failure, failure != EPIPE else { return }
+        throw .cannotPrint(SystemError(number: failure))
     }
 
     /// One line of our own; there is nowhere to report that it could not be written.

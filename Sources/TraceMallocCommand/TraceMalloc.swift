@@ -13,7 +13,10 @@ struct TraceMalloc: ParsableCommand {
               tracemalloc report jq.tmalloc --metric peak --top 10
             """,
         version: "0.1.0",
-        subcommands: [Run.self, Report.self, Stats.self, Tree.self, Compare.self, Mark.self, TakeSnapshot.self, Doctor.self, Collect.self])
+        subcommands: [
+            Run.self, Report.self, Stats.self, Tree.self, Compare.self, Advise.self, Export.self, Mark.self, TakeSnapshot.self, Doctor.self,
+            Collect.self,
+        ])
 
     static func main() {
         do {

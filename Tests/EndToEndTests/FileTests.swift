@@ -4,7 +4,10 @@ import Testing
 
 @Suite("Files")
 struct FileTests {
-    static let readers = [["stats"], ["report"], ["report", "--format", "json"], ["tree"]]
+    static let readers = [
+        ["stats"], ["report"], ["report", "--format", "json"], ["tree"], ["advise"], ["export", "--to", "pprof"],
+        ["export", "--to", "massif"],
+    ]
 
     @Test("A file that is no profile is refused by every reading command", arguments: readers)
     func foreign(reader: [String]) throws {
