@@ -6,7 +6,7 @@ extension CallStack {
     /// The stack as lines of text in the form of Python's tracebacks, outermost frame first, each with its source line when
     /// the source file is where the program was built:
     ///
-    ///     File "/home/me/app/main.swift", line 12
+    ///     File "/src/app/main.swift", line 12
     ///       let table = load()
     ///
     /// - Parameters:
@@ -33,7 +33,7 @@ extension CallStack {
         var status = stat()
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_size <= largestFile else { return [] }
         let text = String(unsafeUninitializedCapacity: Int(status.st_size)) { bytes in
-            max(read(file, bytes.baseAddress, bytes.count), 0)
+            Swift.max(read(file, bytes.baseAddress, bytes.count), 0)
         }
         return text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
     }
