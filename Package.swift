@@ -62,6 +62,10 @@ let package = Package(
             swiftSettings: swift),
 
         // Tests
+        // Checks every behavior of the Swift API. A program of its own, because linking the API replaces malloc.
+        .executableTarget(
+            name: "TracerBehaviors", dependencies: ["TraceMalloc"], path: "Tests/TracerBehaviors",
+            swiftSettings: swift),
         .testTarget(name: "AllocationProfileTests", dependencies: ["AllocationProfile"], swiftSettings: swift),
         .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
         .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),

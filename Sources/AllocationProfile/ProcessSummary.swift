@@ -1,63 +1,83 @@
 // ProcessSummary.swift: who was traced, and the figures of the whole process.
 
 /// How a process ended.
-package enum ProcessExit: Hashable, Sendable {
+public enum ProcessExit: Hashable, Sendable {
+    /// It returned from `main` or called `exit`.
     case code(Int32)
+    /// A signal killed it.
     case signal(Int32)
     /// It is still running, or nobody who knows could be asked.
     case unknown
 }
 
-/// The traced process image and its totals. The field names are those of `stats --format json`.
-package struct ProcessSummary: Hashable, Sendable {
-    package var pid: Int32 = 0
-    /// Pid of the parent when that is traced too.
-    package var parent: Int32?
-    package var executable = ""
-    package var command: [String] = []
-    package var exit = ProcessExit.unknown
+/// The traced process image and its totals. The names are those of `tracemalloc stats --format json`.
+///
+/// An allocation is a call that returned a block; a `realloc` of a block is one free and one allocation. Bytes are
+/// requested sizes.
+public struct ProcessSummary: Hashable, Sendable {
+    /// The process's number.
+    public package(set) var pid: Int32 = 0
+    /// Number of the parent when that is traced too.
+    public package(set) var parent: Int32?
+    /// Path of the executable.
+    public package(set) var executable = ""
+    /// The program's arguments, the first of which is its name.
+    public package(set) var command: [String] = []
+    /// How it ended.
+    public package(set) var exit = ProcessExit.unknown
     /// Seconds since 1970 at which the recording started.
-    package var started = 0.0
+    public package(set) var started = 0.0
     /// Seconds from the start of the recording to its end or to the snapshot.
-    package var duration = 0.0
+    public package(set) var duration = 0.0
     /// Threads that allocated.
-    package var threads = 0
+    public package(set) var threads = 0
 
-    package var allocations = 0
-    package var frees = 0
-    package var bytesAllocated = 0
-    package var bytesFreed = 0
-    package var current = Tally.zero
-    package var peak = Tally.zero
+    /// Calls that returned a block.
+    public package(set) var allocations = 0
+    /// Blocks that were freed.
+    public package(set) var frees = 0
+    /// Bytes of all blocks that were allocated.
+    public package(set) var bytesAllocated = 0
+    /// Bytes of all blocks that were freed.
+    public package(set) var bytesFreed = 0
+    /// Blocks that are alive.
+    public package(set) var current = Tally.zero
+    /// Blocks that were alive when their bytes were at the maximum.
+    public package(set) var peak = Tally.zero
     /// Seconds since the start of the recording at which the peak was reached.
-    package var peakTime = 0.0
-    package var temporaryAllocations = 0
-    package var temporaryBytes = 0
+    public package(set) var peakTime = 0.0
+    /// Blocks that were freed before their thread allocated anything else.
+    public package(set) var temporaryAllocations = 0
+    /// Bytes of these blocks.
+    public package(set) var temporaryBytes = 0
 
-    package var unknownFrees = 0
-    package var reentrantEvents = 0
-    package var lostEvents = 0
+    /// Frees of blocks that are not known: older than the recording, or forgotten by `clearTraces`.
+    public package(set) var unknownFrees = 0
+    /// Calls from a signal handler that interrupted the tracer: counted here and nowhere else.
+    public package(set) var reentrantEvents = 0
+    /// Events that could not be recorded.
+    public package(set) var lostEvents = 0
     /// Stacks charged to an ancestor because the table was full.
-    package var lostStacks = 0
-    /// Distinct stacks that were cut at the depth limit.
-    package var truncatedStacks = 0
+    public package(set) var lostStacks = 0
+    /// Distinct stacks that were cut at the frame limit.
+    public package(set) var truncatedStacks = 0
     /// Distinct stacks whose walk ended before a start frame.
-    package var incompleteStacks = 0
+    public package(set) var incompleteStacks = 0
     /// Verify mode: stacks compared with libunwind's, differences, and stacks that libunwind itself walked.
     package var walks = 0
     package var walkDifferences = 0
     package var walkFallbacks = 0
 
     /// Highest resident set size seen, in bytes.
-    package var peakRSS = 0
+    public package(set) var peakRSS = 0
     /// Events that the collector read.
-    package var collectorEvents = 0
+    public package(set) var collectorEvents = 0
     /// Highest memory use of the collector for this process, in bytes.
-    package var collectorMemory = 0
+    public package(set) var collectorMemory = 0
     /// Innermost frames kept.
-    package var frameLimit = 256
-    /// Sentences for the user: allocator inside the executable, recording full, collector abandoned …
-    package var warnings: [String] = []
+    public package(set) var frameLimit = 256
+    /// Sentences for people: what limits the figures.
+    public package(set) var warnings: [String] = []
 
     package init() {}
 }

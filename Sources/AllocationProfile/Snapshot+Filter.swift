@@ -47,7 +47,7 @@ extension Snapshot {
     }
 
     /// Makes the process's totals those of its stacks.
-    private mutating func sumUpProcess() {
+    mutating func sumUpProcess() {
         let (total, temporary) = (total(of: .total), total(of: .temporary))
         process.current = self.total(of: .current)
         process.peak = self.total(of: .peak)

@@ -7,8 +7,8 @@
 ///
 /// The tables are columns, not object graphs: a compiler run has several hundred thousand distinct stacks.
 public struct Snapshot: Sendable {
-    /// Who was traced, and its totals.
-    package var process: ProcessSummary
+    /// Who was traced, and the figures of the whole process.
+    public package(set) var process: ProcessSummary
     /// Executable and shared libraries, in the order in which they were seen. `Location.module` indexes it.
     package var modules: [Module]
     /// Distinct code addresses. `StackNode.location` indexes it.
@@ -19,8 +19,8 @@ public struct Snapshot: Sendable {
     package var costs: [StackCost]
     /// Memory over time, oldest first.
     package var timeline: [TimelinePoint]
-    /// Marks, oldest first; element 0 begins with the recording.
-    package var generations: [Generation]
+    /// Marks, oldest first; element 0 begins with the recording. Each begins a generation.
+    package var marks: [Mark]
     /// Bytes and blocks that are alive, by stack and generation. Only for stacks with live blocks; ascending by (stack, generation).
     package var liveByGeneration: [GenerationCost]
 
@@ -31,7 +31,7 @@ public struct Snapshot: Sendable {
         nodes = [StackNode(parent: 0, location: StackNode.noLocation)]
         costs = []
         timeline = []
-        generations = []
+        marks = []
         liveByGeneration = []
     }
 }
@@ -161,8 +161,8 @@ package struct TimelinePoint: Hashable, Sendable {
     }
 }
 
-/// The time between two marks.
-package struct Generation: Hashable, Sendable {
+/// The beginning of a generation.
+package struct Mark: Hashable, Sendable {
     /// Empty when the mark has no name.
     package var name: String
     /// Seconds since the recording started.

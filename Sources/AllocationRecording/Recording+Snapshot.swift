@@ -153,7 +153,7 @@ extension Recording {
         let last = max(scale.seconds(monotonic: endMonotonic ?? time), snapshot.timeline.last?.time ?? 0)
         let resident = endMonotonic == nil ? files.residentBytes() ?? 0 : snapshot.timeline.last?.residentBytes ?? 0
         snapshot.timeline.append(TimelinePoint(time: last, live: snapshot.process.current, residentBytes: resident))
-        snapshot.generations = marks.map { Generation(name: $0.name, start: seconds(clock: $0.clock, otherwise: $0.seconds)) }
+        snapshot.marks = marks.map { Mark(name: $0.name, start: seconds(clock: $0.clock, otherwise: $0.seconds)) }
     }
 
     private func addGenerations(to snapshot: inout Snapshot, _ stackOfRow: [Int32]) {

@@ -240,7 +240,7 @@ struct Reader {
     private mutating func readGenerations(_ nodes: Numbering) throws(StoreError) {
         var snapshots = take()
         let generations = try readGrouped(Schema.generation, snapshots.count) { row, process throws(StoreError) in
-            snapshots[process].generations.append(Generation(name: try text(row, 2), start: try row.real(3)))
+            snapshots[process].marks.append(Mark(name: try text(row, 2), start: try row.real(3)))
         }
         _ = try readGrouped(Schema.alive, snapshots.count) { row, process throws(StoreError) in
             guard let stack = nodes.index(of: try row.integer(2), in: process),

@@ -169,7 +169,7 @@ struct Writer {
 
     private mutating func addHistory(_ snapshot: Snapshot, _ process: Int, _ firstNode: Int) throws(StoreError) {
         let firstGeneration = self.generation.count
-        for generation in snapshot.generations {
+        for generation in snapshot.marks {
             let name = try number(generation.name)
             let row = self.generation.next()
             row.set(1, process)

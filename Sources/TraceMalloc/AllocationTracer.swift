@@ -68,4 +68,12 @@ public struct TracedMemory: Hashable, Sendable {
     public var current: Tally
     /// Bytes at the highest point so far, and how many blocks were alive then.
     public var peak: Tally
+
+    public init(current: Tally, peak: Tally) {
+        self.current = current
+        self.peak = peak
+    }
+
+    /// Nothing is alive and nothing was.
+    public static let zero = TracedMemory(current: .zero, peak: .zero)
 }

@@ -73,7 +73,7 @@ final class Tracer: Sendable {
 
     func tracedMemory() -> TracedMemory {
         Self.ignoringOwnAllocations {
-            guard let figures = collector()?.figures(at: tm_recording_now()) else { return TracedMemory(current: .zero, peak: .zero) }
+            guard let figures = collector()?.figures(at: tm_recording_now()) else { return .zero }
             return TracedMemory(current: figures.current, peak: figures.peak)
         }
     }

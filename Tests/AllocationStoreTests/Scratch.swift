@@ -128,7 +128,7 @@ extension Snapshot {
             let location = Int32.random(in: StackNode.lost..<Int32(size), using: &random)
             snapshot.nodes.append(StackNode(parent: Int32.random(in: 0..<Int32(index), using: &random), location: location))
         }
-        snapshot.generations = [Generation(name: "", start: 0), Generation(name: name(), start: 0.5)]
+        snapshot.marks = [Mark(name: "", start: 0), Mark(name: name(), start: 0.5)]
         for stack in 0..<Int32(size * 2) where Bool.random(using: &random) {
             var cost = StackCost(stack: stack)
             (cost.current, cost.peak, cost.total, cost.temporary, cost.growth) = (tally(), tally(), tally(), tally(), tally())
@@ -153,7 +153,7 @@ extension Snapshot {
         [
             ("process", process == other.process), ("modules", modules == other.modules), ("locations", locations == other.locations),
             ("nodes", nodes == other.nodes), ("costs", costs == other.costs), ("timeline", timeline == other.timeline),
-            ("generations", generations == other.generations), ("liveByGeneration", liveByGeneration == other.liveByGeneration),
+            ("marks", marks == other.marks), ("liveByGeneration", liveByGeneration == other.liveByGeneration),
         ].filter { !$0.1 }.map(\.0)
     }
 }

@@ -1,0 +1,86 @@
+// Trace.swift: the live blocks of one call stack, as snapshots hold them and as snapshots can be made of.
+
+/// The blocks that are alive and were allocated by one call stack.
+///
+/// Python's tracemalloc has one trace for each block. A snapshot knows how many blocks a stack holds and how many bytes
+/// they are together, not the size of each: a trace stands for all blocks of its stack.
+public struct Trace: Hashable, Sendable, CustomStringConvertible {
+    /// The address space that the blocks belong to; 0 for the program's own memory.
+    public let domain: Int
+    /// Bytes and blocks.
+    public let tally: Tally
+    /// Where they were allocated, innermost frame first.
+    public let callStack: CallStack
+
+    /// - Parameters:
+    ///   - size: bytes of all blocks.
+    ///   - count: number of blocks.
+    public init(size: Int, count: Int = 1, domain: Int = 0, callStack: CallStack) {
+        self.domain = domain
+        tally = Tally(bytes: size, count: count)
+        self.callStack = callStack
+    }
+
+    /// Requested bytes of all blocks.
+    public var size: Int { tally.bytes }
+    /// Number of blocks.
+    public var count: Int { tally.count }
+    /// `b.swift:4: 10 B`, with the innermost frame.
+    public var description: String { "\(callStack): \(TextForm.size(tally.bytes))" }
+}
+
+extension Snapshot {
+    /// The blocks that are alive, by call stack, in no particular order.
+    ///
+    /// Cost: one array of frames for each stack.
+    public var traces: [Trace] {
+        let table = FrameTable([self], groupedBy: .traceback)
+        let frames = FrameTable.markers + locations.flatMap { $0.frames.isEmpty ? [unnamedFrame(of: $0)] : $0.frames }
+        return costs.filter { $0.current != .zero }.map { cost in
+            var stack: [Frame] = []
+            var node = hasNode(cost.stack) ? Int(cost.stack) : 0
+            while node != 0 {
+                stack += table.occurrences(of: nodes[node], in: 0).map { frames[$0] }
+                node = parent(of: node)
+            }
+            let callStack = CallStack(stack, totalFrameCount: stack.last == .cut ? nil : stack.count)
+            return Trace(size: cost.current.bytes, count: cost.current.count, callStack: callStack)
+        }
+    }
+
+    /// A snapshot of made-up or imported traces. All of them are alive; peak and total figures are the current ones.
+    ///
+    /// - Parameter frameLimit: what `frameLimit` says; stacks are not cut.
+    public init(traces: [Trace], frameLimit: Int = 1) {
+        self.init(process: ProcessSummary())
+        process.frameLimit = frameLimit
+        marks = [Mark(name: "", start: 0)]
+        var locationOf: [Frame: Int32] = [:]
+        var nodeOf: [StackNode: Int32] = [:]
+        var tallies: [Int32: Tally] = [:]
+        for trace in traces {
+            var node: Int32 = 0
+            for frame in trace.callStack.reversed() {
+                var location = frame == .cut ? StackNode.cut : locationOf[frame]
+                if location == nil {
+                    location = Int32(locations.count)
+                    locationOf[frame] = location
+                    locations.append(Location(address: frame.address ?? 0, module: -1, frames: [frame]))
+                }
+                let next = StackNode(parent: node, location: location ?? 0)
+                node = nodeOf[next] ?? Int32(nodes.count)
+                if nodeOf.updateValue(node, forKey: next) == nil { nodes.append(next) }
+            }
+            tallies[node, default: .zero] += trace.tally
+        }
+        costs = tallies.keys.sorted().map { stack in
+            var cost = StackCost(stack: stack)
+            cost.current = tallies[stack] ?? .zero
+            cost.peak = cost.current
+            cost.total = cost.current
+            return cost
+        }
+        liveByGeneration = costs.map { GenerationCost(stack: $0.stack, generation: 0, live: $0.current) }
+        sumUpProcess()
+    }
+}
