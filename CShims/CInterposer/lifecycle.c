@@ -19,7 +19,6 @@
 
 // Counts the recordings of this process and, as a fork child has a copy, of its ancestors: never the parent's number.
 static uint64_t last_epoch = TM_FIRST_EPOCH - 1;
-static bool loaded;
 
 // A copy of the interposer in the program itself stands before a preloaded one and told it to leave the recording to it.
 static bool yielded;
@@ -154,10 +153,10 @@ static void load_libunwind(void) {
     if (!tm_unwinder_has_libunwind()) tm_store32(&tm_recording.header->libunwind_missing, 1);
 }
 
-void tm_lifecycle_loaded(void) {
+// The library, or the program that links it, has been initialized: now is the time for what must not be prepared inside an
+// allocation.
+__attribute__((constructor)) static void initialized(void) {
     struct tm_thread *thread = &tm_thread;
-    if (loaded) return;
-    loaded = true;
     uint64_t epoch;
     // The first call into the tracer if the program has allocated nothing so far.
     if (!tm_enter(thread, &epoch)) return;

@@ -11,7 +11,4 @@ uint64_t tm_lifecycle_decide(void);
 // The collector is gone: no more recording, the program goes on.
 void tm_lifecycle_abandon(void);
 
-// Called once, when the library has been initialized.
-void tm_lifecycle_loaded(void);
-
 #endif

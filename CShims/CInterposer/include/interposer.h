@@ -9,9 +9,6 @@
 #include <stdint.h>
 
 // ---- Life
-// Called once the library is initialized: prepares what must not be prepared inside an allocation.
-void tm_lifecycle_loaded(void);
-
 enum tm_tracing {
     TM_TRACING_OFF = 0,
     TM_TRACING_PRIVATE = 1,  // for a collector in this process
