@@ -44,22 +44,26 @@ enum Unsafe {
     /// Writes everything, or gives the error number.
     static func write(_ text: String, to descriptor: Int32) -> Int32? {
         var text = text
-        return text.withUTF8 { bytes in
-            var written = 0
-            while written < bytes.count {
-                let result = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
-                if result < 0, errno == EINTR { continue }
-                if result < 0, errno == EAGAIN {
-                    // Somebody made the stream non-blocking: wait until it takes more.
-                    var stream = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    poll(&stream, 1, -1)
-                    continue
-                }
-                guard result > 0 else { return errno }
-                written += result
+        return text.withUTF8 { write(UnsafeRawBufferPointer($0), to: descriptor) }
+    }
+
+    static func write(_ bytes: [UInt8], to descriptor: Int32) -> Int32? { bytes.withUnsafeBytes { write($0, to: descriptor) } }
+
+    private static func write(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Int32? {
+        var written = 0
+        while written < bytes.count {
+            let result = Glibc.write(descriptor, bytes.baseAddress! + written, bytes.count - written)
+            if result < 0, errno == EINTR { continue }
+            if result < 0, errno == EAGAIN {
+                // Somebody made the stream non-blocking: wait until it takes more.
+                var stream = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+                poll(&stream, 1, -1)
+                continue
             }
-            return nil
+            guard result > 0 else { return errno }
+            written += result
         }
+        return nil
     }
 
     static func status(of path: String) -> stat? {

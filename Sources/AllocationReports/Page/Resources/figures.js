@@ -51,12 +51,7 @@ function showSummary() {
 function sizeBucket(index) {
     if (index === 0) return "0 B";
     const from = 2 ** (index - 1);
-    return index === 31 ? `${binary(from)} and more` : index === 1 ? "1 B" : `${binary(from)} – ${binary(2 * from)}`;
-}
-
-function binary(bytes) {
-    const power = Math.min(4, Math.floor(Math.log2(bytes) / 10));
-    return `${bytes / 1024 ** power} ${units[power]}`;
+    return index === 31 ? `${binaryText(from)} and more` : index === 1 ? "1 B" : from < 1024 ? `${from} – ${2 * from - 1} B` : `${binaryText(from)} – ${binaryText(2 * from)}`;
 }
 
 function lifetimeBucket(index) {

@@ -75,6 +75,12 @@ function drawBox(box, y, pen) {
     context.fillStyle = isMatch ? pen.match : pen.fill(box);
     context.fillRect(box.x, y, box.width, rowHeight - 1);
     context.fillStyle = pen.edge;
+    // Neighbors of one library are told apart by shades.
+    if (!isComparison && !isMatch && !box.isAncestor) {
+        context.globalAlpha = 0.1 * (Math.imul(box.call.key + 1, 0x9e3779b1) >>> 30);
+        context.fillRect(box.x, y, box.width, rowHeight - 1);
+        context.globalAlpha = 1;
+    }
     if (box.width > 3) context.fillRect(box.x + box.width - 1, y, 1, rowHeight);
     // Seen without color too: what was found has a bar under its name, what is selected a frame around it.
     context.fillStyle = context.strokeStyle = pen.text;

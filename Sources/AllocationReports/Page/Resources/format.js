@@ -14,6 +14,12 @@ function sizeText(bytes, signed = false) {
     }
 }
 
+/// A round number of bytes in the unit in which it is round: "5 MiB".
+function binaryText(bytes) {
+    const power = bytes < 1 ? 0 : Math.min(4, Math.floor(Math.log2(bytes) / 10));
+    return `${Number((bytes / 1024 ** power).toPrecision(4))} ${units[power]}`;
+}
+
 function numberText(value, signed = false) {
     const sign = value < 0 ? "−" : signed ? "+" : "";
     return sign + Math.abs(value).toLocaleString("en-US");

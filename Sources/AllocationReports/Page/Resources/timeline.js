@@ -83,7 +83,7 @@ function timelineChart(width, list, before, process, marks) {
     });
     for (const bytes of ticks(maxBytes, 4, 1024)) {
         svg.append(svgElement("line", { class: "grid", x1: left, x2: width - right, y1: y(bytes), y2: y(bytes) }));
-        svg.append(svgElement("text", { x: left - 6, y: y(bytes) + 4, "text-anchor": "end" }, sizeText(bytes).replace(".0 ", " ")));
+        svg.append(svgElement("text", { x: left - 6, y: y(bytes) + 4, "text-anchor": "end" }, binaryText(bytes)));
     }
     for (const time of ticks(maxTime, width < 600 ? 4 : 8, 10)) {
         svg.append(svgElement("text", { x: Math.min(x(time), width - 20), y: height - 6, "text-anchor": "middle" }, timeLabel(time, maxTime)));
