@@ -55,7 +55,7 @@ struct PageTree {
     init(_ snapshots: [Snapshot], attribution: Attribution, nodeLimit: Int) {
         for (index, snapshot) in snapshots.enumerated() { add(snapshot, Int32(index), attribution) }
         children = [:]
-        prune(to: nodeLimit, snapshotCount: snapshots.count)
+        prune(to: max(nodeLimit, 1), snapshotCount: snapshots.count)
         frameNumbers = [:]
     }
 
@@ -159,9 +159,9 @@ struct PageTree {
             // A caller has no smaller share and a smaller number than what it calls: it stands before it.
             let order = parents.indices.sorted { (shares[$0], $1) > (shares[$1], $0) }
             var isKept = [Bool](repeating: false, count: parents.count)
-            for node in order.prefix(max(limit, 1)) { isKept[node] = true }
+            for node in order.prefix(limit) { isKept[node] = true }
             isKept[0] = true
-            omission = Omission(calls: 0, largestShare: shares[order[max(limit, 1)]])
+            omission = Omission(calls: 0, largestShare: shares[order[limit]])
             places = keep(isKept)
         }
         rows = PageTree.merged(rows, places)
