@@ -121,7 +121,7 @@ function showGenerations() {
     }
     const shown = list.filter(generation => state.process < 0 || generation.process === state.process);
     const isMany = new Set(shown.map(generation => generation.process)).size > 1;
-    const look = generation => element("button", {
+    const look = generation => generation.count === 0 ? "" : element("button", {
         type: "button", "aria-label": `Show generation ${generation.number} in the graph`,
         onclick: () => { ask({ generation: generation.number, metric: "current", zoom: "" }); byID("question").scrollIntoView(); },
     }, "show");
@@ -129,9 +129,9 @@ function showGenerations() {
         { label: "Generation", of: generation => generation.name ? `${generation.number}  ${generation.name}` : String(generation.number) },
         ...isMany ? [{ label: "Process", isNumber: true, of: generation => String(data.processes[generation.process].pid) }] : [],
         { label: "Began after", isNumber: true, isWide: true, of: generation => durationText(generation.start) },
-        { label: "Alive bytes", isNumber: true, of: generation => sizeText(generation.bytes) },
-        { label: "Alive blocks", isNumber: true, of: generation => numberText(generation.count) },
-        { label: "In graph", of: look },
+        { label: "Alive", isNumber: true, of: generation => sizeText(generation.bytes) },
+        { label: "Blocks", isNumber: true, of: generation => numberText(generation.count) },
+        { label: "Graph", of: look },
     ], shown));
 }
 

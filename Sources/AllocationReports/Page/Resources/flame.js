@@ -84,7 +84,7 @@ function drawBox(box, y, pen) {
     if (box.width > 3) context.fillRect(box.x + box.width - 1, y, 1, rowHeight);
     // Seen without color too: what was found has a bar under its name, what is selected a frame around it.
     context.fillStyle = context.strokeStyle = pen.text;
-    if (isMatch) context.fillRect(box.x, y + rowHeight - 4, Math.max(1, box.width - 1), 2);
+    if (isMatch && box.width > 12) context.fillRect(box.x, y + rowHeight - 4, box.width - 1, 2);
     if (box.call === flame.selected) {
         context.lineWidth = 2;
         context.strokeRect(box.x + 1, y + 1, Math.max(1, box.width - 3), rowHeight - 3);

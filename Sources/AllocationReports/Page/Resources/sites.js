@@ -144,10 +144,10 @@ function stackList(node, site) {
         }
         const isSite = frame === site && !hasSite;
         hasSite ||= isSite;
-        const origin = frames.origin(frame);
+        const origin = frames.file(frame) ? frames.place(frame) : fileName(frames.module(frame));
         list.append(element("li", { class: isSite ? "site" : frames.isSystem(frame) ? "system" : null },
             frames.name(frame), frames.isAsync(frame) ? " [async parent follows]" : null,
-            origin ? element("small", { class: "system" }, "  " + origin) : null,
+            origin ? element("small", { class: "system", title: frames.origin(frame) }, "  " + origin) : null,
             frames.source(frame) ? element("code", {}, frames.source(frame).trim()) : null));
     }
     if (hidden) list.append(element("li", { class: "system" }, `${countText(hidden, "runtime frame")} hidden`));
