@@ -48,7 +48,10 @@ let package = Package(
         .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
         .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
-        .target(name: "AllocationReports", dependencies: ["AllocationProfile", "CZlib"], swiftSettings: swift),
+        .target(
+            name: "AllocationReports", dependencies: ["AllocationProfile", "CZlib"],
+            // In the command itself: a page needs no file beside it.
+            resources: [.embedInCode("Page/Resources")], swiftSettings: swift),
         .target(
             name: "TraceMalloc",
             dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer"],

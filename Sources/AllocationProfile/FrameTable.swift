@@ -191,7 +191,7 @@ extension Frame {
 
 extension Snapshot {
     /// A location without a name: `module+0xoffset`.
-    func unnamedFrame(of location: Location) -> Frame {
+    package func unnamedFrame(of location: Location) -> Frame {
         guard location.module >= 0, Int(location.module) < modules.count else { return Frame(address: location.address) }
         let module = modules[Int(location.module)]
         return Frame(module: module.path, address: location.address &- module.bias)

@@ -105,15 +105,15 @@ struct MergedStacks {
 
 // Snapshots of damaged recordings must not stop a report: what points nowhere is taken for the root.
 extension Snapshot {
-    func hasNode(_ stack: Int32) -> Bool { stack >= 0 && Int(stack) < nodes.count }
+    package func hasNode(_ stack: Int32) -> Bool { stack >= 0 && Int(stack) < nodes.count }
 
-    func parent(of node: Int) -> Int {
+    package func parent(of node: Int) -> Int {
         let parent = Int(nodes[node].parent)
         return parent >= 0 && parent < node ? parent : 0
     }
 
     /// The node is an async parent.
-    func isAsync(_ node: Int) -> Bool {
+    package func isAsync(_ node: Int) -> Bool {
         let location = Int(nodes[node].location)
         return location >= 0 && location < locations.count && locations[location].isAsync
     }

@@ -1,4 +1,4 @@
-// Report.swift: `tracemalloc report`, the memory of a run in rows.
+// Report.swift: `tracemalloc report`, the memory of a run in rows, or as a page.
 import AllocationProfile
 import AllocationReports
 import ArgumentParser
@@ -11,6 +11,7 @@ struct Report: ParsableCommand {
 
             Example:
               tracemalloc report jq.tmalloc --by function --metric peak --top 10
+              tracemalloc report jq.tmalloc --html -o jq.html
             """)
 
     @Argument(help: "A file that `run` wrote.")
@@ -22,7 +23,16 @@ struct Report: ParsableCommand {
     @Option(help: "How to print.")
     var format = OutputFormat.text
 
+    @OptionGroup var page: PageOptions
+
+    func validate() throws { try page.check(options, format) }
+
     func run() throws {
+        if page.html {
+            return try page.write(named: PageOptions.stem(file) + ".html") {
+                Page(try selection.read(file, attribution: options.attribute), PageOptions.question(options))
+            }
+        }
         let snapshots = try selection.read(file, attribution: options.attribute)
         let report: StatisticsReport
         do { report = try StatisticsReport(snapshots, options.question(for: format)) } catch { throw CommandError.unanswerable(error) }

@@ -76,7 +76,8 @@ struct TracedProgram {
     }
 
     /// It contains an allocator of its own, whose calls do not reach a preloaded library.
-    var hasOwnAllocator: Bool { file.defines(function: "malloc") }
+    /// A program that links the product TraceMalloc has a malloc, too: the one that records.
+    var hasOwnAllocator: Bool { file.defines(function: "malloc") && !file.defines(function: "tracemalloc_yield") }
 
     var ownAllocatorWarning: String {
         "\(executable) contains a malloc of its own: what it allocates by that bypasses the recording"

@@ -1,0 +1,138 @@
+// main.js: puts the page together, and shows again what a change of the question changes.
+
+/// Shows the answers that depend on `changes`; without them all.
+function show(changes) {
+    const has = (...keys) => !changes || keys.some(key => key in changes);
+    const isOtherData = has("metric", "unit", "process", "generation");
+    showQuestion();
+    if (isOtherData) page.rows = selectRows(state);
+    if (isOtherData || has("by")) collectSites(page.rows);
+    if (has("search")) flame.matches = state.search.trim() ? matchingFrames(state.search.trim()) : null;
+    if (isOtherData || has("invert", "system")) flame.graph = new (state.invert ? CallsOutward : CallsInward)(page.rows, state.system === "hide");
+    if (isOtherData || has("invert", "system", "search", "zoom")) showFlame();
+    if (isOtherData || has("by", "sort", "filter", "system")) showSites();
+    if (has("process")) {
+        showSummary();
+        showTimeline();
+        showHistograms();
+        showGenerations();
+    }
+}
+
+const page = { rows: null };
+
+function showQuestion() {
+    const metric = metrics.find(metric => metric.name === state.metric);
+    const generation = state.generation >= 0 ? `, of what was born in generation ${state.generation}` : "";
+    byID("metric-caption").textContent = `${metric.label} counts ${metric.text}${generation}.`
+        + (askedProcesses().length > 1 && state.metric === "peak" ? " Each process is taken at its own peak." : "");
+    byID("graph-caption").textContent = (isComparison
+        ? "Width is the larger of before and now; + and − say how a call changed. " : `Width is a call's share of ${state.metric} ${state.unit}, with all that it called. `)
+        + (state.invert ? "On top stand the functions that allocate, below them their callers." : "Callers stand above what they call.")
+        + " Click a box to zoom in.";
+    byID("sites-caption").textContent = isComparison ? "How the lines of your code differ. Open a row for its stacks."
+        : `The lines of your code that ${state.metric} memory came from. Open a row for its stacks.`;
+    for (const input of document.querySelectorAll("#question input[type=radio]")) input.checked = state[input.name] === input.value;
+    byID("hide-system").checked = state.system === "hide";
+    byID("invert").setAttribute("aria-pressed", String(state.invert));
+    byID("process").value = state.process;
+    byID("generation").value = state.generation;
+    byID("grouping").value = state.by;
+    // Not while it is being typed into: the cursor would jump.
+    for (const key of ["search", "filter"]) if (document.activeElement !== byID(key)) byID(key).value = state[key];
+}
+
+function makeControls() {
+    const choice = (id, name, options) => byID(id).append(element("div", { class: "options" }, ...options.map(([value, label, title]) =>
+        element("label", { title }, element("input", { type: "radio", name, value, onchange: () => ask({ [name]: value, zoom: "" }) }), label))));
+    choice("metric-choice", "metric", metrics.map(metric => [metric.name, metric.label, metric.text]));
+    choice("unit-choice", "unit", [["bytes", "Bytes", "requested sizes"], ["blocks", "Blocks", "numbers of allocations"]]);
+    // Other metrics do not know generations.
+    for (const input of document.querySelectorAll("#metric-choice input")) input.addEventListener("change", () => { if (state.generation >= 0) ask({ generation: -1 }); });
+
+    const option = (value, label) => element("option", { value }, label);
+    const processes = askedProcesses();
+    byID("process-choice").hidden = isComparison || processes.length < 2;
+    byID("process").append(option(-1, `all ${processes.length}`),
+        ...processes.map(({ process, index }) => option(index, `${process.pid}: ${strings[process.command].slice(0, 60)}`)));
+    byID("process").addEventListener("change", event => ask({ process: Number(event.target.value), zoom: "" }));
+    const generations = [...new Set(data.generations.generation)];
+    byID("generation-choice").hidden = isComparison || generations.length < 2;
+    byID("generation").append(option(-1, "any generation"), ...generations.map(number => {
+        const name = strings[data.generations.name[data.generations.generation.indexOf(number)]];
+        return option(number, `generation ${number}${name ? ": " + name : ""}`);
+    }));
+    byID("generation").addEventListener("change", event => ask({ generation: Number(event.target.value), metric: "current", zoom: "" }));
+
+    byID("hide-system").addEventListener("change", event => ask({ system: event.target.checked ? "hide" : "show", zoom: "" }));
+    byID("invert").addEventListener("click", () => ask({ invert: !state.invert, zoom: "" }));
+    byID("zoom-out").addEventListener("click", () => zoomInto(flame.graph.root));
+    byID("grouping").append(...groupings.map(grouping => option(grouping.name, grouping.label)));
+    byID("grouping").addEventListener("change", event => ask({ by: event.target.value }));
+    byID("more").addEventListener("click", () => { sites.shown += 100; showSites(); });
+    byID("question").addEventListener("submit", event => event.preventDefault());
+    for (const key of ["search", "filter"]) listenToTyping(key);
+    document.addEventListener("keydown", event => {
+        if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select, textarea")) return;
+        byID("search").focus();
+        event.preventDefault();
+    });
+}
+
+/// Answers when the typing pauses.
+function listenToTyping(key) {
+    let timer = 0;
+    byID(key).addEventListener("input", event => {
+        clearTimeout(timer);
+        timer = setTimeout(() => ask({ [key]: event.target.value }), 120);
+    });
+}
+
+function showLegend() {
+    const swatch = (variable, label) => {
+        const square = svgElement("rect", { width: 12, height: 12, rx: 2 });
+        square.style.fill = `var(${variable})`;
+        return element("li", {}, svgElement("svg", { width: 12, height: 12 }, square), label);
+    };
+    const list = isComparison
+        ? [swatch("--change-up-3", "+ grown or new"), swatch("--change-down-3", "− shrunk or gone"), swatch("--change-none", "unchanged")]
+        : [
+            ...[...flame.palette].map(([module, index]) => swatch(`--call-${index}`, fileName(strings[module]) || "no library")),
+            swatch("--call-5", "other libraries"), swatch("--call-system", "runtime"),
+        ];
+    byID("graph-legend").replaceChildren(...list);
+}
+
+function showOmission() {
+    if (!data.omitted) return;
+    byID("omitted").hidden = false;
+    byID("omitted").textContent = `To stay small the page leaves out ${countText(data.omitted.calls, "call")}, none of which has more than`
+        + ` ${Number((100 * data.omitted.share).toPrecision(2))} % of any metric. They are summed up as “[smaller calls]” under their callers;`
+        + " totals and call sites are exact.";
+}
+
+function begin() {
+    byID("sections").append(...[...document.querySelectorAll("main section")].map(section =>
+        element("a", { href: "#", onclick: event => { event.preventDefault(); section.scrollIntoView(); } }, section.querySelector("h2").textContent)));
+    if (isComparison) byID("graph-title").textContent = "What has changed";
+    readState();
+    makeControls();
+    choosePalette();
+    showLegend();
+    showOmission();
+    listenToFlame();
+    show();
+    showProcesses();
+    showGlossary();
+    addEventListener("hashchange", () => { readState(); show(); });
+    let width = innerWidth;
+    addEventListener("resize", () => {
+        if (innerWidth !== width) showTimeline();
+        width = innerWidth;
+        showFlame();
+    });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawFlame);
+    document.documentElement.dataset.ready = Math.round(performance.now());
+}
+
+begin();
