@@ -1,14 +1,11 @@
-// async_tasks.swift: async functions, a task group, async let, an actor, sleep; each allocates a size of its own innermost.
-// "await SIZE FUNCTION LINE …" names, from the inside out, the functions that await the allocation and the lines where they do.
+// async_tasks.swift: async functions, a task group, async let, an actor, sleep; each allocates sizes of its own innermost.
+// "await SIZE LINE…" says at which line a size is allocated and at which lines that is awaited, from the inside out.
 #if canImport(Glibc)
 import Glibc
 #endif
 
 nonisolated(unsafe) var kept: [UnsafeMutableRawPointer?] = []
-let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-
-/// One place that awaits.
-struct Place { var function: String, line: Int }
+nonisolated(unsafe) let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 
 @inline(never) func keep(_ size: Int) {
     pthread_mutex_lock(lock)
@@ -16,89 +13,92 @@ struct Place { var function: String, line: Int }
     pthread_mutex_unlock(lock)
 }
 
-func say(_ size: Int, _ places: [Place]) {
-    var text = "await \(size)"
-    for place in places { text += " \(place.function) \(place.line)" }
-    text += "\n"
+@inline(never) func say(_ word: String, _ size: Int, _ lines: [Int]) {
+    let text = lines.reduce("\(word) \(size)") { "\($0) \($1)" } + "\n"
     // One write a line: tasks share the output.
     _ = text.withCString { write(1, $0, strlen($0)) }
 }
 
-@inline(never) func innermost(_ size: Int, _ places: [Place]) async {
+@inline(never) func innermost(_ size: Int, _ lines: [Int]) async {
+    say("await", size, [#line + 1] + lines)
     keep(size)
-    say(size, [Place(function: "innermost", line: #line - 1)] + places)
 }
 
-@inline(never) func middle(_ size: Int, _ places: [Place]) async {
-    await innermost(size, [Place(function: "middle", line: #line)] + places)
+@inline(never) func middle(_ size: Int, _ lines: [Int]) async {
+    await innermost(size, [#line] + lines)
     try? await Task.sleep(nanoseconds: 2_000_000)
     // On another thread now, perhaps.
-    await innermost(size + 1, [Place(function: "middle", line: #line)] + places)
+    await innermost(size + 1, [#line] + lines)
+    say("await", size + 2, [#line + 1] + lines)
     keep(size + 2)
-    say(size + 2, [Place(function: "middle", line: #line - 1)] + places)
 }
 
-@inline(never) func outer(_ size: Int, _ places: [Place]) async {
-    await middle(size, [Place(function: "outer", line: #line)] + places)
+@inline(never) func outer(_ size: Int, _ lines: [Int]) async {
+    await middle(size, [#line] + lines)
     await Task.yield()
+    say("await", size + 3, [#line + 1] + lines)
     keep(size + 3)
-    say(size + 3, [Place(function: "outer", line: #line - 1)] + places)
+}
+
+@inline(never) func answer(_ size: Int, _ lines: [Int]) async -> Int {
+    await outer(size, [#line] + lines)
+    return kept.count
 }
 
 actor Store {
     var count = 0
-    @inline(never) func add(_ size: Int, _ places: [Place]) async {
+
+    @inline(never) func add(_ size: Int, _ lines: [Int]) async {
         count += 1
-        keep(size + 7)
-        say(size + 7, [Place(function: "add", line: #line - 1)] + places)
-        await outer(size, [Place(function: "add", line: #line)] + places)
+        say("await", size + 4, [#line + 1] + lines)
+        keep(size + 4)
+        await outer(size, [#line] + lines)
         count += 1
     }
 }
 
-@inline(never) func deep(_ depth: Int, _ size: Int) async {
-    if depth == 0 { keep(size) } else { await deep(depth - 1, size) }
+@inline(never) func descend(_ depth: Int, _ size: Int) async {
+    if depth == 0 { keep(size) } else { await descend(depth - 1, size) }
     if depth == 0 { await Task.yield() }
 }
 
 @main struct Main {
     static func main() async {
         pthread_mutex_init(lock, nil)
-        await outer(10_000, [Place(function: "main", line: #line)])
+        await outer(10_000, [#line])
 
         await withTaskGroup(of: Void.self) { group in
             for index in 0..<4 {
-                group.addTask {
-                    await outer(20_000 + 10 * index, [Place(function: "closure", line: #line)])
-                }
+                group.addTask { await outer(20_000 + 10 * index, [#line]) }
             }
-            await group.waitForAll()
         }
 
-        async let one: Void = outer(30_000, [])
-        async let other: Void = outer(30_010, [])
+        // Of closures that end alike the optimizer keeps one, and the lines of that one: these differ.
+        async let one: Int = answer(30_000, [#line])
+        async let other: Void = outer(30_010, [#line])
         _ = await (one, other)
 
         let store = Store()
-        await store.add(40_000, [Place(function: "main", line: #line)])
+        await store.add(40_000, [#line])
         await withTaskGroup(of: Void.self) { group in
-            for index in 1..<3 {
-                group.addTask {
-                    await store.add(40_000 + 10 * index, [Place(function: "closure", line: #line)])
-                }
+            for index in 1..<4 {
+                group.addTask { await store.add(40_000 + 10 * index, [#line]) }
             }
         }
 
-        let detached = Task.detached { await middle(50_000, [Place(function: "closure", line: #line)]) }
-        await detached.value
+        await Task.detached {
+            await middle(50_000, [#line])
+            keep(50_003)
+            say("await", 50_003, [#line - 1])
+        }.value
 
-        // Beyond the limit of parents the innermost are kept.
-        await deep(40, 60_000)
-        await deep(200, 60_010)
-        // The same context addresses again and again, awaited elsewhere.
-        for round in 0..<3 {
-            await innermost(70_000 + round, [Place(function: "main", line: #line)])
-            await innermost(70_010 + round, [Place(function: "main", line: #line)])
+        await descend(40, 60_000)
+        await descend(200, 60_001)
+
+        // One context after another at the same address.
+        for round in 0..<10 {
+            await innermost(70_000 + round, [#line])
+            await innermost(70_010 + round, [#line])
         }
     }
 }
