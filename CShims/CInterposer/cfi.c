@@ -388,14 +388,15 @@ static struct tm_rule rule_of_row(const struct row *row) {
     return rule;
 }
 
-struct tm_rule tm_cfi_rule(const struct tm_module *module, uintptr_t address) {
+struct tm_rule tm_cfi_rule(const struct tm_module *module, uintptr_t address, uintptr_t *function) {
+    *function = 0;
     struct tm_rule foreign = {.kind = TM_RULE_FOREIGN};
     if (!module->index) return foreign;  // .eh_frame may be there all the same, but cannot be found from here
-    struct fde fde;
+    struct fde fde = {0};
     switch (find_fde(module, address, &fde)) {
     case FDE_BAD: return foreign;
-    case FDE_NONE: return (struct tm_rule){.kind = TM_RULE_GUESSED};
-    case FDE_READ: break;
+    case FDE_NONE: *function = fde.end; return (struct tm_rule){.kind = TM_RULE_GUESSED};
+    case FDE_READ: *function = fde.start; break;
     }
     if (fde.cie.is_signal || fde.cie.return_column != TM_CPU_RETURN) return foreign;
     struct row row = {.cfa = CFA_ODD};

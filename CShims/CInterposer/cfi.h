@@ -40,6 +40,7 @@ struct tm_index {
 // 0: there is none, or none of the usual form.
 int tm_cfi_index(const struct tm_module *module, struct tm_index *index);
 
-struct tm_rule tm_cfi_rule(const struct tm_module *module, uintptr_t address);
+// `function`: where the function begins; when the rule is TM_RULE_GUESSED, where the function before it ends; 0: not known.
+struct tm_rule tm_cfi_rule(const struct tm_module *module, uintptr_t address, uintptr_t *function);
 
 #endif

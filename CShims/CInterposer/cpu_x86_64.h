@@ -21,7 +21,7 @@ enum { TM_CPU_GUESS_CFA = 16, TM_CPU_GUESS_FP = 0, TM_CPU_GUESS_REACH = 0x4000 }
 // The stack pointer's page and the thread's control block.
 static inline uintptr_t tm_cpu_thread_pointer(void) { return (uintptr_t)__builtin_thread_pointer(); }
 
-enum { TM_CPU_CODE_BYTES = 16 };  // how many bytes the two functions below look at
+enum { TM_CPU_CODE_BYTES = 16 };  // how many bytes the functions below look at
 
 // jmp *slot(%rip); push $index; jmp first-plt-entry: no frame of its own, the return address is on top of the stack.
 static inline int tm_cpu_is_plt_entry(const uint8_t *code) {
@@ -35,6 +35,24 @@ static inline int tm_cpu_is_signal_return(const uint8_t *code) {
         if (code[i] != trampoline[i]) return 0;
     return 1;
 }
+
+// push rbp; push r14; lea 8(rsp), rbp: so begins each async Swift function that makes calls and keeps a frame pointer (all
+// do in SwiftPM's builds), and nothing else. r14 is the async context; its place below the saved rbp always holds the one
+// of the running function.
+enum { TM_CPU_ASYNC_CONTEXT_AT_FP = -8 };
+
+static inline int tm_cpu_is_async_entry(const uint8_t *code) {
+    static const uint8_t landing[4] = {0xf3, 0x0f, 0x1e, 0xfa}, entry[8] = {0x55, 0x41, 0x56, 0x48, 0x8d, 0x6c, 0x24, 0x08};
+    return __builtin_memcmp(__builtin_memcmp(code, landing, sizeof landing) == 0 ? code + sizeof landing : code, entry, sizeof entry) == 0;
+}
+
+// push rbp; mov rsp, rbp: how other functions begin that keep a frame pointer.
+static inline int tm_cpu_is_frame_entry(const uint8_t *code) {
+    static const uint8_t entry[4] = {0x55, 0x48, 0x89, 0xe5};
+    return __builtin_memcmp(code, entry, sizeof entry) == 0;
+}
+
+enum { TM_CPU_FUNCTION_ALIGNMENT = 16 };
 
 // The registers that a call preserves, and where this function stands, by DWARF number; the others stay as they are.
 enum { TM_CPU_REGISTERS = 17 };

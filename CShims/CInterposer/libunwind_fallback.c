@@ -190,10 +190,11 @@ __attribute__((noinline)) size_t tm_libunwind_walk(
     scratch->module = (struct tm_module){0};
     if (api.init_remote(&scratch->cursor, api.address_space, scratch) < 0) stepped = 0;
     while (stepped > 0 && count < max) {
-        unw_word_t here, at;
+        unw_word_t here, at, fp;
         if (api.get_reg(&scratch->cursor, UNW_REG_IP, &here) < 0 || api.get_reg(&scratch->cursor, UNW_REG_SP, &at) < 0) break;
         if (here == 0) break;
-        if (count != 0 || (here == pc && at == sp)) frames[count++] = (struct tm_foreign_frame){here, flags};
+        if (api.get_reg(&scratch->cursor, TM_CPU_FP, &fp) < 0) fp = 0;
+        if (count != 0 || (here == pc && at == sp)) frames[count++] = (struct tm_foreign_frame){here, fp, flags};
         else if (at > sp) break;
         flags = api.is_signal_frame(&scratch->cursor) > 0 ? TM_NODE_SIGNAL : 0;
         stepped = api.step(&scratch->cursor);

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 struct tm_foreign_frame {
-    uint64_t pc;
+    uint64_t pc, fp;
     uint16_t flags;  // TM_NODE_SIGNAL, or TM_NODE_ENDED_EARLY on the last one
 };
 

@@ -138,7 +138,7 @@ static uint32_t add_node(struct tm_stack_cache *cache, uint32_t parent, uint64_t
     node->parent = parent;
     node->flags = flags;
     // The code of a return address ends with the call, one byte before it.
-    cache->last_image = tm_image_of(flags & TM_NODE_SIGNAL ? pc : pc - 1, cache->last_image);
+    cache->last_image = tm_image_of(flags & (TM_NODE_SIGNAL | TM_NODE_ASYNC) ? pc : pc - 1, cache->last_image);
     node->image = cache->last_image;
     tm_store64(&node->pc, pc);
     return (uint32_t)index;

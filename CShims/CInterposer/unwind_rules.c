@@ -84,6 +84,26 @@ enum tm_module_search tm_module_find(struct tm_module *module, uintptr_t address
     return module_from_header(module, &found) ? TM_MODULE_FOUND : TM_MODULE_ODD;
 }
 
+static int is_async_entry(const struct tm_module *module, uintptr_t function) {
+    struct tm_bytes code = tm_module_bytes(module, function);
+    return code.end - code.at >= TM_CPU_CODE_BYTES && tm_cpu_is_async_entry(code.at);
+}
+
+#define FUNCTION_REACH ((uintptr_t)1 << 16)
+
+// Is a function without unwind info async? Its beginning is the nearest one at or above `low` that looks like a beginning.
+static int is_async_guess(const struct tm_module *module, uintptr_t low, uintptr_t address) {
+    if (low == 0 || low > address) return 0;
+    if (address - low > FUNCTION_REACH) low = address - FUNCTION_REACH;
+    struct tm_bytes code = tm_module_bytes(module, low);
+    if ((uintptr_t)(code.end - code.at) < address - low + TM_CPU_CODE_BYTES) return 0;
+    for (uintptr_t at = address & -(uintptr_t)TM_CPU_FUNCTION_ALIGNMENT; at >= low; at -= TM_CPU_FUNCTION_ALIGNMENT) {
+        if (tm_cpu_is_async_entry(code.at + (at - low))) return 1;
+        if (tm_cpu_is_frame_entry(code.at + (at - low))) return 0;
+    }
+    return 0;
+}
+
 // What the code itself says where the module says nothing.
 static struct tm_rule rule_from_code(const struct tm_module *module, uintptr_t return_address) {
     struct tm_bytes code = tm_module_bytes(module, return_address);
@@ -113,13 +133,16 @@ struct tm_rule tm_rules_compile(uintptr_t return_address) {
     struct tm_module module;
     uintptr_t address = tm_call_address(return_address);
     struct tm_rule rule = {.kind = TM_RULE_GUESSED};
+    uintptr_t function = 0;
     if (return_address >> 47) return rule;
     switch (tm_module_find(&module, address)) {
     case TM_MODULE_NONE: return rule;
     case TM_MODULE_ODD: rule.kind = TM_RULE_FOREIGN; break;
-    case TM_MODULE_FOUND: rule = tm_cfi_rule(&module, address); break;
+    case TM_MODULE_FOUND: rule = tm_cfi_rule(&module, address, &function); break;
     }
     if (rule.kind == TM_RULE_GUESSED) rule = rule_from_code(&module, return_address);
+    if (rule.kind == TM_RULE_GUESSED) rule.is_async = (uint8_t)is_async_guess(&module, function, address);
+    else if (rule.kind == TM_RULE_FRAME && rule.base == TM_BASE_FP) rule.is_async = (uint8_t)is_async_entry(&module, function);
     remember(return_address, epoch, rule);
     return rule;
 }

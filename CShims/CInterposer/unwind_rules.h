@@ -32,9 +32,10 @@ enum tm_rule_saved {
 };
 
 struct tm_rule {
-    uint8_t kind;       // enum tm_rule_kind
-    uint8_t base : 4;   // enum tm_rule_base
-    uint8_t saved : 4;  // enum tm_rule_saved
+    uint8_t kind;          // enum tm_rule_kind
+    uint8_t base : 2;      // enum tm_rule_base
+    uint8_t saved : 2;     // enum tm_rule_saved
+    uint8_t is_async : 1;  // an async Swift function, whose context is at fp + TM_CPU_ASYNC_CONTEXT_AT_FP
     int16_t fp_offset;
     int32_t cfa_offset;
 };

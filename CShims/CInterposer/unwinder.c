@@ -12,9 +12,15 @@
 // Depth: `limit` frames are wanted, twice as many are kept. Beyond that the outer half of the surplus is cut off, and
 // when a cut stack has shrunk below the limit it is walked anew: either way half a limit passes until the next time, so
 // deep recursion costs a constant number of nodes a level.
+//
+// Async Swift functions: the walk goes through them like through others, but the node of the innermost one is below its
+// async parents instead of below the frames that run its task. The context on the stack is compared as one more of the
+// frame's words, and the chain that begins there link by link. That is remembered for one frame only; where tasks run
+// within tasks, frames between the two are walked anew when the inner one is gone.
 #include "unwinder.h"
 
 #include "CRecording.h"
+#include "async_chain.h"
 #include "cpu.h"
 #include "libunwind_fallback.h"
 #include "stack_bounds.h"
@@ -50,6 +56,8 @@ struct word {
     uint64_t value;
 };
 
+#define NO_FRAME INT64_MAX
+
 struct tm_unwinder {
     uint32_t count;
     uint32_t is_cut;  // frames[0] is not the outermost frame of the stack
@@ -63,7 +71,11 @@ struct tm_unwinder {
     struct fresh *fresh;
     struct tm_foreign_frame *foreign;
     void *scratch;
-    struct tm_stack_range known;  // the stack of the last call, when it is one of the known ones; else empty
+    // Remembered frames of async functions with parents: the outermost, NO_FRAME when there is none, and the innermost.
+    int64_t async_outer, async_inner;
+    struct tm_async_chain *chain;  // of the innermost
+    uint32_t is_doubtful;          // this walk read something that could not be followed: not to be remembered
+    struct tm_stack_range known;   // the stack of the last call, when it is one of the known ones; else empty
     struct tm_stack_bounds bounds;
 };
 
@@ -95,6 +107,7 @@ static size_t lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
     size_t fresh = take(&offset, (capacity + 1) * sizeof(struct fresh));
     size_t foreign = take(&offset, (capacity + 1) * sizeof(struct tm_foreign_frame));
     size_t scratch = take(&offset, tm_libunwind_scratch_size());
+    size_t chain = take(&offset, sizeof(struct tm_async_chain));
     if (unwinder) {
         char *base = (char *)unwinder;
         unwinder->frames = (struct frame *)(base + frames);
@@ -104,6 +117,7 @@ static size_t lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
         unwinder->fresh = (struct fresh *)(base + fresh);
         unwinder->foreign = (struct tm_foreign_frame *)(base + foreign);
         unwinder->scratch = base + scratch;
+        unwinder->chain = (struct tm_async_chain *)(base + chain);
     }
     return offset;
 }
@@ -130,8 +144,12 @@ void tm_unwinder_thread_start(struct tm_unwinder *unwinder, struct tm_stack_cach
     unwinder->limit = options.limit;
     unwinder->capacity = 2 * options.limit;
     unwinder->cache = cache;
-    unwinder->epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
     lay_out(unwinder, options.limit);
+    unwinder->async_outer = NO_FRAME;
+    // What another thread found out in this memory still holds, unless code was unloaded.
+    uint64_t epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
+    if (unwinder->epoch != epoch) tm_async_forget(unwinder->chain);
+    unwinder->epoch = epoch;
     tm_stack_bounds_thread_start(&unwinder->bounds);
 }
 
@@ -210,6 +228,11 @@ static int frame_holds(const struct tm_unwinder *unwinder, const struct frame *f
            words_hold(unwinder->words + word, frame->words - word) == frame->words - word;
 }
 
+// The same as to async parents; all words of the stack up to j must be equal.
+static __attribute__((noinline)) int64_t last_standing_async(const struct tm_unwinder *unwinder, int64_t j) {
+    return j >= unwinder->async_inner && tm_async_holds(unwinder->chain) ? j : unwinder->async_outer - 1;
+}
+
 // The innermost frame at or outside j that can be gone on from: it and all frames outside are left as remembered.
 // -1: none. On a known stack everything can be read, so this is asked once a walk.
 static inline __attribute__((always_inline)) int64_t last_standing(const struct tm_unwinder *unwinder, int64_t j) {
@@ -218,7 +241,7 @@ static inline __attribute__((always_inline)) int64_t last_standing(const struct 
     uint32_t pairs = (uint32_t)tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, frames[j].pairs);
     uint32_t words = words_hold(unwinder->words, frames[j].words);
     while (j >= 0 && (frames[j].pairs > pairs || frames[j].words > words)) j--;
-    return j;
+    return __builtin_expect(j >= unwinder->async_outer, 0) ? last_standing_async(unwinder, j) : j;
 }
 
 // The same on a stack that is not known, where it must be asked at a frame that was met. From inside out: as long as
@@ -226,7 +249,8 @@ static inline __attribute__((always_inline)) int64_t last_standing(const struct 
 static int64_t last_standing_unknown(const struct tm_unwinder *unwinder, int64_t met) {
     int64_t j = met;
     while (j >= 0 && frame_holds(unwinder, &unwinder->frames[j])) j--;
-    return j < 0 ? met : j - 1;
+    if (j >= 0) return j - 1;
+    return met >= unwinder->async_outer ? last_standing_async(unwinder, met) : met;
 }
 
 static inline int is_same(const struct frame *frame, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
@@ -234,6 +258,17 @@ static inline int is_same(const struct frame *frame, uintptr_t pc, uintptr_t sp,
 }
 
 // ---- Remembering
+// The node of an async function's innermost parent; 0: none. `words` counts what has been read.
+static __attribute__((noinline)) uint32_t async_parent(struct tm_unwinder *unwinder, const struct fresh *fresh, uint32_t *words) {
+    uintptr_t at = fresh->fp + (uintptr_t)(intptr_t)TM_CPU_ASYNC_CONTEXT_AT_FP;
+    if (!may_read(unwinder, fresh->sp, at)) return TM_NODE_NONE;
+    uintptr_t context = word_at(at);
+    unwinder->words[(*words)++] = (struct word){at, context};
+    uint32_t node = tm_async_follow(unwinder->chain, unwinder->cache, context);
+    if (!unwinder->chain->is_whole) unwinder->is_doubtful = 1;
+    return node;
+}
+
 // `caller` is what was read; NULL: nothing that the frame depends on.
 static void push(struct tm_unwinder *unwinder, const struct fresh *fresh, const struct fresh *caller, uint16_t node_flags) {
     uint32_t i = unwinder->count;
@@ -241,6 +276,7 @@ static void push(struct tm_unwinder *unwinder, const struct fresh *fresh, const 
     uint32_t parent = i ? frame[-1].node : unwinder->is_cut ? TM_NODE_CUT : TM_NODE_NONE;
     uint32_t pairs = i ? frame[-1].pairs : 0, words = i ? frame[-1].words : 0;
     struct tm_rule rule = fresh->rule;
+    if ((int64_t)i <= unwinder->async_outer) unwinder->async_outer = NO_FRAME;
     uint32_t caller_unused = i ? frame[-1].flags & FP_UNUSED : !unwinder->is_cut && !node_flags;
     uint32_t unused = 0;
     if (rule.kind == TM_RULE_END) unused = 1;
@@ -258,6 +294,15 @@ static void push(struct tm_unwinder *unwinder, const struct fresh *fresh, const 
             if (fp_at) unwinder->words[words++] = (struct word){fp_at, caller->fp};
         }
         if (fresh->cfa_at) unwinder->words[words++] = (struct word){fresh->cfa_at, caller->sp};
+    }
+    if (__builtin_expect(rule.is_async, 0)) {
+        uint32_t async = async_parent(unwinder, fresh, &words);
+        if (async) {
+            parent = async;
+            node_flags = 0;
+            unwinder->async_inner = i;
+            if (unwinder->async_outer == NO_FRAME) unwinder->async_outer = i;
+        }
     }
     frame->pc = fresh->pc;
     frame->sp = fresh->sp;
@@ -280,9 +325,15 @@ static void cut(struct tm_unwinder *unwinder, uint32_t surplus) {
     memmove(frames, frames + surplus, count * sizeof *frames);
     unwinder->is_cut = 1;
     unwinder->count = count;
+    if (unwinder->async_outer != NO_FRAME) {
+        unwinder->async_inner -= surplus;
+        unwinder->async_outer -= surplus;
+        if (unwinder->async_outer < 0) unwinder->async_outer = unwinder->async_inner < 0 ? NO_FRAME : unwinder->async_inner;
+    }
     for (uint32_t i = 0; i < count; i++) {
         frames[i].pairs -= pairs;
         frames[i].words -= words;
+        if (unwinder->async_outer != NO_FRAME && unwinder->async_inner == i) parent = unwinder->chain->node;
         frames[i].node = parent = tm_stack_child(unwinder->cache, parent, frames[i].pc, 0);
     }
 }
@@ -293,17 +344,34 @@ static size_t walk_by_libunwind(struct tm_unwinder *unwinder, struct tm_caller f
         from.pc, from.sp, unwinder->foreign, unwinder->capacity + 1, unwinder->known, &unwinder->bounds, unwinder->scratch);
 }
 
+// The same for a stack that libunwind walked: `count` becomes the number of its frames up to the innermost async function.
+// There is one chain: what it was remembered for is given up.
+static uint32_t async_parent_of_foreign(struct tm_unwinder *unwinder, struct tm_caller from, size_t *count) {
+    const struct tm_foreign_frame *foreign = unwinder->foreign;
+    for (size_t i = 0; i < *count; i++) {
+        if (foreign[i].flags & TM_NODE_SIGNAL || !tm_rules_find(foreign[i].pc).is_async) continue;
+        uintptr_t at = foreign[i].fp + (uintptr_t)(intptr_t)TM_CPU_ASYNC_CONTEXT_AT_FP;
+        if (!may_read(unwinder, from.sp, at)) return TM_NODE_NONE;
+        if ((int64_t)unwinder->count > unwinder->async_outer) unwinder->count = (uint32_t)unwinder->async_outer;
+        unwinder->async_outer = NO_FRAME;
+        uint32_t node = tm_async_follow(unwinder->chain, unwinder->cache, word_at(at));
+        if (node) *count = i + 1;
+        return node;
+    }
+    return TM_NODE_NONE;
+}
+
 // Stacks that need libunwind are walked by it as a whole, and what is remembered stays for the stacks that do not.
 static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from) {
     struct tm_foreign_frame *foreign = unwinder->foreign;
     size_t count = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->fallbacks, 1);
-    uint32_t node = TM_NODE_NONE;
-    if (count == 0) return tm_stack_child(unwinder->cache, node, from.pc, TM_NODE_ENDED_EARLY);
-    if (count > unwinder->capacity) {
-        node = TM_NODE_CUT;
-        count = unwinder->limit;
-    }
+    if (count == 0) return tm_stack_child(unwinder->cache, TM_NODE_NONE, from.pc, TM_NODE_ENDED_EARLY);
+    int is_cut = count > unwinder->capacity;
+    if (is_cut) count = unwinder->limit;
+    uint32_t node = async_parent_of_foreign(unwinder, from, &count);
+    if (node) foreign[count - 1].flags &= (uint16_t)~TM_NODE_ENDED_EARLY;
+    else if (is_cut) node = TM_NODE_CUT;
     while (count--) node = tm_stack_child(unwinder->cache, node, foreign[count].pc, foreign[count].flags);
     return node;
 }
@@ -363,13 +431,14 @@ static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, str
         }
     }
     int is_early = flags != 0;
+    unwinder->is_doubtful = 0;
     for (const struct fresh *caller = is_outer_known ? &fresh[left] : NULL; left--; caller = &fresh[left]) {
         push(unwinder, &fresh[left], caller, flags);
         flags = 0;
     }
     uint32_t node = unwinder->frames[unwinder->count - 1].node;
     // Ended where words could not be read: that they cannot is not something to compare with next time.
-    if (is_early && fresh[n - 1].rule.kind == TM_RULE_FRAME) unwinder->count = 0;
+    if ((is_early && fresh[n - 1].rule.kind == TM_RULE_FRAME) || unwinder->is_doubtful) unwinder->count = 0;
     return node;
 }
 
@@ -401,6 +470,7 @@ uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller from) 
     if (__builtin_expect(unwinder->epoch != epoch, 0)) {
         unwinder->epoch = epoch;
         unwinder->count = 0;
+        tm_async_forget(unwinder->chain);
     }
     uint32_t count = unwinder->count, node;
     int64_t j = (int64_t)count - 1;

@@ -5,6 +5,13 @@
 // remembered, and then every word of the stack that the rest of the remembered walk has read is compared. A caller's
 // frame is a function of the callee's frame and of those words alone, hence equal words mean equal frames.
 //
+// The stack of an async Swift function goes on into its async parents, those that await it: their nodes, with TM_NODE_ASYNC
+// and the address where they resume, are outside of the function's own frame, and take the place of the frames that run its
+// task (swift_job_run, libdispatch, the thread's start), which say nothing about it and differ from run to run. The parents
+// are those in the same task: a child task (async let, a task group's) begins with its own closure. Async functions are
+// recognized by their code, so neither symbols nor the runtime's version matter; those without a frame pointer (swiftc -O
+// by hand; SwiftPM keeps it) are not, and keep the frames that run the task.
+//
 // Order: tm_unwinder_initialize once, tm_unwinder_thread_start once per thread, then tm_unwinder_stack. Nothing here
 // allocates, takes a foreign lock or changes errno; libunwind, for the few stacks that need it, may block signals for a
 // moment. The first tm_unwinder_initialize loads libunwind and so may allocate.

@@ -10,7 +10,7 @@ package struct CallTree: Sendable {
         package var parent: Int32
         /// Index into `frames`; -1 for the root.
         package var frame: Int32
-        /// The next outer frame is an async parent.
+        /// The node of the caller awaits this call.
         package var isAsync: Bool
         /// Memory of this call and everything that it called.
         package var tally: Tally
@@ -89,9 +89,6 @@ package struct CallTree: Sendable {
 
     /// The frame of a node; nil for the root.
     package func frame(of node: Int) -> Frame? {
-        guard nodes[node].frame >= 0 else { return nil }
-        var frame = frames[Int(nodes[node].frame)]
-        frame.isAsync = frame.isAsync || nodes[node].isAsync
-        return frame
+        nodes[node].frame >= 0 ? frames[Int(nodes[node].frame)] : nil
     }
 }

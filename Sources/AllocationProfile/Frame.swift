@@ -15,7 +15,7 @@ public struct Frame: Hashable, Sendable, Codable {
     public var address: UInt64?
     /// The function was inlined into the next outer frame.
     public var isInlined: Bool
-    /// The next outer frame is an async parent, not a caller on the stack.
+    /// An async parent: it awaits the next inner frame and was not on the stack.
     public var isAsync: Bool
     /// Allocator, language runtime or standard library: not to be charged when a caller can be.
     package var isSystem: Bool

@@ -79,6 +79,7 @@ struct GroupedCosts {
                 if stacks.tree.codes[Int(left)] != stacks.tree.codes[Int(right)] {
                     let (leftFrame, rightFrame) = (stacks.frame(of: left, frames), stacks.frame(of: right, frames))
                     if leftFrame != rightFrame { return leftFrame < rightFrame }
+                    if stacks.isAwaited(left) != stacks.isAwaited(right) { return stacks.isAwaited(right) }
                 }
                 left = stacks.tree.parents[Int(left)]
                 right = stacks.tree.parents[Int(right)]
@@ -93,9 +94,12 @@ struct GroupedCosts {
         case .frames(let frames): return (frames[group], CallStack([frames[group]]))
         case .stacks(let stacks, let frames, let attribution):
             var stack: [Frame] = []
-            var node = Int32(group)
+            var node = Int32(group), isAsync = false
             while node != 0 {
-                stack.append(stacks.frame(of: node, frames))
+                var frame = stacks.frame(of: node, frames)
+                frame.isAsync = isAsync
+                stack.append(frame)
+                isAsync = stacks.isAwaited(node)
                 node = stacks.tree.parents[Int(node)]
             }
             let isCut = stack.last == .cut

@@ -94,13 +94,11 @@ struct MergedStacks {
             })
     }
 
-    /// The frame of a node, given the frame of each key.
-    func frame(of node: Int32, _ frames: [Frame]) -> Frame {
-        let code = tree.codes[Int(node)]
-        var frame = frames[Int(code >> 1)]
-        frame.isAsync = frame.isAsync || code & 1 == 1
-        return frame
-    }
+    /// The frame of a node, given the frame of each key. It does not know whether it is an async parent: that its callees know.
+    func frame(of node: Int32, _ frames: [Frame]) -> Frame { frames[Int(tree.codes[Int(node)] >> 1)] }
+
+    /// The caller of a node awaits it.
+    func isAwaited(_ node: Int32) -> Bool { tree.codes[Int(node)] & 1 == 1 }
 }
 
 // Snapshots of damaged recordings must not stop a report: what points nowhere is taken for the root.

@@ -80,7 +80,7 @@ package struct TreeReport {
     private func name(of line: Line) -> String {
         guard let node = line.node else { return "\(PrintableText.count(line.hiddenCalls, "other call"))" }
         guard let frame = tree.frame(of: node) else { return Frame.unknown.description }
-        return (frame.function ?? frame.description) + (frame.isAsync ? " [async]" : "")
+        return (frame.function ?? frame.description) + (tree.nodes[node].isAsync ? " [async]" : "")
     }
 
     private func row(_ size: String, _ count: String, _ share: String) -> String {

@@ -94,8 +94,8 @@ package struct Symbolicator {
                 let bias = snapshots[place.snapshot].modules[Int(location.module)].bias
                 var named = frames[piece.asked.firstIndex(notBelow: place.lookup)]
                 for index in named.indices { named[index].address = location.address &- bias }
-                // Inlined callers are not the async parent's callers: only the outermost frame has an async parent outside.
-                named[named.endIndex - 1].isAsync = location.isAsync
+                // It is the innermost frame that awaits; the ones outside of it are those that it is inlined into.
+                named[0].isAsync = location.isAsync
                 snapshots[place.snapshot].locations[place.location].frames = named
             }
         }

@@ -179,10 +179,10 @@ let newer = Snapshot(stacks: "b.py:4;a.py:2 30 x3\nb.py:4;a.py:5 5002 x2\nc.py:5
         #expect(try snapshot.statistics(groupedBy: .traceback).count == 2)
     }
 
-    @Test func marksFramesThatAnAsyncParentContinues() throws {
+    @Test func marksAsyncParents() throws {
         let snapshot = Snapshot(stacks: ">main;>fetch;decode+parse 8")
         let stack = try #require(try snapshot.statistics(groupedBy: .traceback).first?.callStack)
-        #expect(stack.map(\.isAsync) == [false, true, true, false])
+        #expect(stack.map(\.isAsync) == [false, false, true, true])
     }
 
     @Test func mergesProcesses() throws {

@@ -44,6 +44,7 @@ struct Report: Decodable {
         var file: String?
         var line: Int?
         var module: String?
+        var async: Bool?
     }
     struct Statistic: Decodable {
         var bytes: Int

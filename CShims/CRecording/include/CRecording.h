@@ -74,11 +74,11 @@ struct tm_event {
 #define TM_NODE_FIRST 3u
 
 #define TM_NODE_ENDED_EARLY 1u  // flag on an outermost node: the unwinder could not go on although this is no start frame
-#define TM_NODE_ASYNC 2u        // flag: an async (Swift) parent, not a return address on the stack
+#define TM_NODE_ASYNC 2u        // flag: an async (Swift) parent; pc is where it resumes, not a return address on the stack
 #define TM_NODE_SIGNAL 4u       // flag: pc is the interrupted instruction of a signal frame, not a return address
 
 struct tm_node {
-    uint64_t pc;      // return address: look up pc - 1, except with TM_NODE_SIGNAL and TM_NODE_ASYNC; 0: not yet written
+    uint64_t pc;      // return address: look up pc - 1, except with TM_NODE_SIGNAL or TM_NODE_ASYNC; 0: not yet written
     uint32_t parent;  // the caller's node; 0: outermost
     uint16_t image;   // index into the images; TM_IMAGE_NONE: in no known module
     uint16_t flags;
