@@ -8,7 +8,7 @@ import Testing
     /// One stack for each call site, `main;SITE`, with the cost that `change` gives it.
     private func snapshot(_ sites: (frames: [Frame], change: (inout StackCost) -> Void)...) -> Snapshot {
         var snapshot = Snapshot(process: Fixture.process(pid: 12))
-        snapshot.generations = [Generation(name: "", start: 0)]
+        snapshot.marks = [Mark(name: "", start: 0)]
         for (frames, change) in sites {
             snapshot.locations.append(Location(address: 0x1000 + UInt64(snapshot.locations.count), module: -1, frames: frames))
             snapshot.nodes.append(StackNode(parent: 0, location: Int32(snapshot.locations.count - 1)))
@@ -216,7 +216,7 @@ import Testing
     @Test func leaksAreInMostFinishedGenerationsAfterTheFirst() {
         func found(_ generations: [Int32], marks: Int, bytes: Int = 2000) -> [Finding.Kind] {
             var snapshot = snapshot((site(1), { $0.current = Tally(bytes: bytes * generations.count, count: generations.count) }))
-            snapshot.generations = (0..<marks).map { Generation(name: "", start: Double($0)) }
+            snapshot.marks = (0..<marks).map { Mark(name: "", start: Double($0)) }
             snapshot.liveByGeneration = generations.map {
                 GenerationCost(stack: 1, generation: $0, live: Tally(bytes: bytes, count: 1))
             }
@@ -234,7 +234,7 @@ import Testing
 
     @Test func aLeakNamesItsFigures() {
         var snapshot = snapshot((site(7), { $0.current = Tally(bytes: 6000, count: 30) }))
-        snapshot.generations = (0..<5).map { Generation(name: "", start: Double($0)) }
+        snapshot.marks = (0..<5).map { Mark(name: "", start: Double($0)) }
         snapshot.liveByGeneration = (1...3).map { GenerationCost(stack: 1, generation: $0, live: Tally(bytes: 2000, count: 10)) }
         #expect(
             AdviceReport([snapshot]).text() == """

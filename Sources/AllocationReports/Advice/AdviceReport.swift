@@ -12,7 +12,7 @@ package struct AdviceReport {
         let rules = AdviceRules(snapshots, thresholds)
         findings = rules.findings
         siteCount = rules.siteCount
-        hasMarks = snapshots.contains { $0.generations.count - 2 >= AdviceThresholds.standard.generations }
+        hasMarks = snapshots.contains { $0.marks.count - 2 >= AdviceThresholds.standard.generations }
     }
 
     /// Nothing stands out.

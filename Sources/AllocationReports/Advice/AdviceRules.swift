@@ -121,7 +121,7 @@ struct AdviceRules {
     // MARK: Rules for processes
 
     private mutating func findLeaks(_ snapshot: Snapshot, _ siteOfCost: [Int32], _ sites: [Frame]) {
-        let finished = snapshot.generations.count - 2
+        let finished = snapshot.marks.count - 2
         guard finished >= thresholds.generations else { return }
         for (site, kept) in SiteFacts.kept(by: snapshot, siteOfCost)
         where kept.generations >= thresholds.generations && share(kept.generations, of: finished) >= thresholds.shareOfGenerations

@@ -40,7 +40,7 @@ struct SiteFacts: Sendable {
     /// For each call site what its finished generations kept. The first one is not asked, as programs set up what they
     /// keep, and neither is the last one, which is not over.
     static func kept(by snapshot: Snapshot, _ siteOfCost: [Int32]) -> [(site: Int32, kept: Kept)] {
-        let finished = 1..<max(1, snapshot.generations.count - 1)
+        let finished = 1..<max(1, snapshot.marks.count - 1)
         // Both lists ascend by stack.
         var rows: [(site: Int32, generation: Int32, live: Tally)] = []
         var index = 0

@@ -148,7 +148,7 @@ struct PageData {
     private mutating func generations() -> JSONValue {
         var columns: (process: [Int], generation: [Int], name: [JSONValue], start: [JSONValue]) = ([], [], [], [])
         for (index, snapshot) in snapshots.enumerated() {
-            for (number, generation) in snapshot.generations.enumerated() {
+            for (number, generation) in snapshot.marks.enumerated() {
                 columns.process.append(index)
                 columns.generation.append(number)
                 columns.name.append(string(generation.name))

@@ -144,8 +144,8 @@ struct PageTree {
             if tallies.contains(where: { $0 != .zero }) { rows.append(Row(place: place(cost.stack), tallies: tallies)) }
         }
         // Where there is only one generation the current metric says the same.
-        guard snapshot.generations.count > 1 else { return }
-        for cost in snapshot.liveByGeneration where snapshot.generations.indices.contains(Int(cost.generation)) {
+        guard snapshot.marks.count > 1 else { return }
+        for cost in snapshot.liveByGeneration where snapshot.marks.indices.contains(Int(cost.generation)) {
             aliveRows.append(Row(place: place(cost.stack, generation: cost.generation), tallies: [cost.live]))
         }
     }

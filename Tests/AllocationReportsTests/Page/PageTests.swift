@@ -135,7 +135,7 @@ private struct Content: Decodable {
 
     @Test func generationsAndMomentsNameTheirStacks() throws {
         var snapshot = Fixture.typical()
-        snapshot.generations = [Generation(name: "", start: 0), Generation(name: "request 1", start: 0.5)]
+        snapshot.marks = [Mark(name: "", start: 0), Mark(name: "request 1", start: 0.5)]
         let stack = snapshot.costs[0].stack
         snapshot.liveByGeneration = [
             GenerationCost(stack: stack, generation: 0, live: Tally(bytes: 36, count: 1)),
@@ -186,7 +186,7 @@ private struct Content: Decodable {
         snapshot.process.command = [name]
         snapshot.process.executable = name
         snapshot.process.warnings = [name]
-        snapshot.generations = [Generation(name: name, start: 0)]
+        snapshot.marks = [Mark(name: name, start: 0)]
         let page = Page([snapshot], PageQuestion())
         let html = page.html(nonce: "n0") { _, _ in name }
         #expect(html.components(separatedBy: "<script").count == 3)
