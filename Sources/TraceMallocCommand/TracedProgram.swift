@@ -75,8 +75,9 @@ struct TracedProgram {
         do { try check() } catch { throw scripts.last.map { .interpreter(script: $0, error) } ?? error }
     }
 
-    /// It contains an allocator of its own, whose calls do not reach a preloaded library.
-    var hasOwnAllocator: Bool { file.defines(function: "malloc") }
+    /// It contains an allocator of its own, whose calls do not reach a preloaded library. A program that links `TraceMalloc` has
+    /// our malloc, which records for the same collector.
+    var hasOwnAllocator: Bool { file.defines(function: "malloc") && !file.defines(function: "tracemalloc_yield") }
 
     var ownAllocatorWarning: String {
         "\(executable) contains a malloc of its own: what it allocates by that bypasses the recording"

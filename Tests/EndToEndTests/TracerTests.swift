@@ -44,6 +44,7 @@ struct TracerTests {
         let numbers = try #require(lines.last?.split(separator: " ").suffix(2).map(String.init))
         let stats = try profile.stats()
         #expect(stats.processes?.count == 1)
+        #expect(!profile.outcome.stderr.contains("warning"), "\(profile.outcome.stderr)")
         // Twice recorded would be twice counted.
         let report = try profile.report("--by", "line", "--metric", "total")
         for (line, bytes) in zip(numbers, [1234, 4321]) {
