@@ -52,7 +52,8 @@ let package = Package(
             name: "TraceMalloc",
             dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer"],
             swiftSettings: swift),
-        .target(name: "TraceMallocTesting", dependencies: ["AllocationProfile", "AllocationRecording", "TraceMalloc"], swiftSettings: swift),
+        .target(
+            name: "TraceMallocTesting", dependencies: ["AllocationProfile", "AllocationRecording", "TraceMalloc"], swiftSettings: swift),
         .executableTarget(
             name: "TraceMallocCommand",
             dependencies: [

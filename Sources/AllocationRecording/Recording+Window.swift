@@ -26,7 +26,7 @@ extension Recording {
         let moduleOfImage = readModules(into: &snapshot.modules)
         var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
         var totals: [Int32: Tally] = [:]
-        window.forEach { stack, size in totals[tree.add(stack), default: .zero] += Tally(bytes: size, count: 1) }
+        window.visit { stack, size in totals[tree.add(stack), default: .zero] += Tally(bytes: size, count: 1) }
         snapshot.nodes = tree.nodes
         snapshot.locations = tree.locations
         snapshot.costs = totals.keys.sorted().map { stack in

@@ -69,7 +69,7 @@ extension Unsafe {
         mutating func forget() { current = .zero }
 
         /// Calls `body` with the stack and size of each allocation.
-        func forEach(_ body: (UInt32, Int) -> Void) {
+        func visit(_ body: (UInt32, Int) -> Void) {
             guard let log else { return }
             for index in 0..<logCount { body(log[index].stack, log[index].size) }
         }

@@ -20,11 +20,12 @@ struct Complaint {
         case .count(let range):
             if range.contains(figures.allocated.count) { return nil }
             let allowed = range.lowerBound == 0 ? "at most \(range.upperBound) are" : "\(range.lowerBound) to \(range.upperBound) are"
-            sentence = "\(Self.blocks(figures.allocated.count)) (\(TextForm.size(figures.allocated.bytes))) where \(allowed) allowed"
+            sentence = "\(Self.allocations(figures.allocated.count)) (\(TextForm.size(figures.allocated.bytes))) where \(allowed) allowed"
         case .peakBytes(let most):
             if figures.peak.bytes <= most { return nil }
             order = .bytes
-            sentence = "\(TextForm.size(figures.peak.bytes)) in \(figures.peak.count) blocks at the peak where at most \(TextForm.size(most)) are allowed"
+            let blocks = figures.peak.count == 1 ? "1 block" : "\(figures.peak.count) blocks"
+            sentence = "\(TextForm.size(figures.peak.bytes)) in \(blocks) at the peak where at most \(TextForm.size(most)) are allowed"
         }
         let stacks = AllocationWindow.named(figures.stacks)
         let sites = (try? stacks.statistics(groupedBy: .traceback, measuring: .total, sortedBy: order)) ?? []
@@ -39,7 +40,7 @@ struct Complaint {
         frame.file?.contains("@__swiftmacro_") == true || frame.function?.contains("runJobInEstablishedExecutorContext") == true
     }
 
-    private static func blocks(_ count: Int) -> String { count == 1 ? "1 allocation" : "\(count) allocations" }
+    private static func allocations(_ count: Int) -> String { count == 1 ? "1 allocation" : "\(count) allocations" }
 
     /// The site with its figures, then the frames from the site outward as far as the test's own code goes.
     private static func lines(of statistic: Statistic) -> [String] {

@@ -4,7 +4,8 @@ import AllocationRecording
 
 extension WindowFigures {
     private static let runtimes: Set<String> = [
-        "libswiftCore.so", "libswift_Concurrency.so", "libswift_StringProcessing.so", "libswiftSynchronization.so", "libc.so.6", "libstdc++.so.6",
+        "libswiftCore.so", "libswift_Concurrency.so", "libswift_StringProcessing.so", "libswiftSynchronization.so", "libc.so.6",
+        "libstdc++.so.6",
     ]
 
     /// Leaves out the allocations that the testing library makes for itself: those whose innermost frame outside of the Swift

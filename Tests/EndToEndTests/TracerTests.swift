@@ -52,7 +52,8 @@ struct TracerTests {
             #expect(statistic.bytes == bytes)
             #expect(statistic.count == 1)
         }
-        let marks = try run([try tool("sqlite3"), profile.file, "SELECT t.value FROM generation g JOIN text t ON t.id = g.name ORDER BY g.id"])
+        let query = "SELECT t.value FROM generation g JOIN text t ON t.id = g.name ORDER BY g.id"
+        let marks = try run([try tool("sqlite3"), profile.file, query])
         #expect(marks.stdout == "\nfrom the program\n")
     }
 

@@ -28,7 +28,8 @@ private func keep<Value>(_ value: Value) { withExtendedLifetime(value) {} }
     }
 
     @Test(.allocations(atMost: 2), .peakMemory(atMost: 3000)) func `two limits watch the same test`() {
-        let first = malloc(1000), second = malloc(2000)
+        let first = malloc(1000)
+        let second = malloc(2000)
         free(first)
         free(second)
     }
