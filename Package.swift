@@ -17,6 +17,8 @@ let package = Package(
         .executable(name: "tracemalloc", targets: ["TraceMallocCommand"]),
         // The Swift API. Linking it replaces malloc in the program.
         .library(name: "TraceMalloc", targets: ["TraceMalloc"]),
+        // Traits for Swift Testing that limit what a test allocates. For test targets only.
+        .library(name: "TraceMallocTesting", targets: ["TraceMallocTesting"]),
         .library(name: "TraceMallocPreload", type: .dynamic, targets: ["CPreload"]),
     ],
     dependencies: [
@@ -56,6 +58,8 @@ let package = Package(
             name: "TraceMalloc",
             dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer"],
             swiftSettings: swift),
+        .target(
+            name: "TraceMallocTesting", dependencies: ["AllocationProfile", "AllocationRecording", "TraceMalloc"], swiftSettings: swift),
         .executableTarget(
             name: "TraceMallocCommand",
             dependencies: [

@@ -70,6 +70,18 @@ package final class LocalCollector: Sendable {
         ask(clock) { $0.block(containing: address, frameLimit: frameLimit) }
     }
 
+    /// Counts what the calling thread allocates from now on, apart from everything else, until the window is closed. There is one
+    /// window; opening it again begins anew. False: memory is short.
+    package func openWindow(at clock: UInt64) -> Bool {
+        let thread = UInt32(truncatingIfNeeded: tm_thread_id())
+        return ask(clock) { $0.openWindow(thread: thread) }
+    }
+
+    /// To be called by the thread that opened the window. Nil when none is open.
+    package func closeWindow(at clock: UInt64, frameLimit: Int) -> WindowFigures? {
+        ask(clock) { $0.closeWindow(frameLimit: frameLimit) }
+    }
+
     private func ask<Answer: Sendable>(_ clock: UInt64, _ question: @escaping @Sendable (Recording) -> Answer) -> Answer {
         let box = AnswerBox<Answer>()
         inbox.withLock { inbox in

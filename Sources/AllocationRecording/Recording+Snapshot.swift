@@ -166,7 +166,8 @@ extension Recording {
         var sums: [UInt64: Tally] = [:]
         merge.ledger.live.visit { block in
             let stack = block.row < stackOfRow.count ? stackOfRow[block.row] : 0
-            sums[UInt64(UInt32(bitPattern: stack)) << 16 | UInt64(block.generation), default: .zero] += Tally(bytes: block.size, count: 1)
+            sums[UInt64(UInt32(bitPattern: stack)) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(
+                bytes: block.size, count: 1)
         }
         snapshot.liveByGeneration = sums.keys.sorted().map { key in
             GenerationCost(stack: Int32(truncatingIfNeeded: key >> 16), generation: Int32(key & 0xffff), live: sums[key] ?? .zero)

@@ -236,8 +236,8 @@ final class Recording {
     }
 
     private func addMark(name: String, clock: UInt64, time: UInt64) {
-        guard marks.count < 1 << 16 else {
-            warn("more than 65535 marks were set in process \(pid): blocks after the last one belong to its generation")
+        guard marks.count < Unsafe.Window.firstGeneration else {
+            warn("more than 32767 marks were set in process \(pid): blocks after the last one belong to its generation")
             return
         }
         merge.ledger.generation = UInt64(marks.count)

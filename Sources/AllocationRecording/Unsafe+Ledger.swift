@@ -45,6 +45,9 @@ extension Unsafe {
         private(set) var rows: StackRows
         private(set) var totals = Totals()
         var generation: UInt64 = 0
+        /// The generation of the next block: the window's for the thread that it watches.
+        var birthGeneration: UInt64 = 0
+        var window = Window()
         private var releases: Pages<Release>
         private(set) var releaseCount = 0
         private let region: Region
@@ -73,6 +76,7 @@ extension Unsafe {
             live.free()
             rows.free()
             releases.free()
+            window.free()
         }
 
         var byteCount: Int { live.byteCount + rows.byteCount + releases.byteCount }
@@ -93,7 +97,7 @@ extension Unsafe {
             }
             guard address != 0, live.reserve() else { return false }
             let birth = (clock &- start) >> shift & Block.mask48
-            let block = Block(address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: generation, birth: birth)
+            let block = Block(address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: birthGeneration, birth: birth)
             if let old = live.insert(block) { replace(old) }
             let bytes = Int(size)
             add(row, bytes)
@@ -103,6 +107,7 @@ extension Unsafe {
             rows.tick(row, bucket: Self.sizeBucket(size))
             totals.allocations &+= 1
             totals.bytesAllocated &+= bytes
+            if birthGeneration == window.generation { window.allocate(stack: stack, size: bytes) }
             if totals.currentBytes > totals.peakBytes {
                 totals.peakBytes = totals.currentBytes
                 totals.peakCount = live.count
@@ -119,7 +124,7 @@ extension Unsafe {
                 totals.unknownFrees &+= 1
                 return
             }
-            subtract(block.row, block.size)
+            subtract(block)
             countFree(block, clock: clock)
             if last.address == address && last.birth == block.birth {
                 let detail = rows.details.base + block.row
@@ -138,7 +143,7 @@ extension Unsafe {
             }
             guard releases.grow(to: releaseCount + 1) else { return false }
             let block = live.remove(address)
-            if let block { subtract(block.row, block.size) }
+            if let block { subtract(block) }
             releases[releaseCount] = Release(ring: ring, address: address, block: block ?? .empty, isKnown: block != nil)
             releaseCount += 1
             return true
@@ -181,6 +186,7 @@ extension Unsafe {
             guard live.reserve() else { return false }
             _ = live.insert(release.block)
             add(release.block.row, release.block.size)
+            if release.block.generation == window.generation { window.live(size: release.block.size) }
             return true
         }
 
@@ -197,6 +203,7 @@ extension Unsafe {
         mutating func clear() -> Bool {
             let (events, number) = (totals.events, totals.peakNumber)
             releaseCount = 0
+            window.forget()
             guard live.removeAll(), rows.removeAll() else { return false }
             totals = Totals()
             totals.events = events
@@ -209,6 +216,7 @@ extension Unsafe {
             totals.forgotten &+= live.count &+ knownReleases
             releaseCount = 0
             totals.currentBytes = 0
+            window.forget()
             for row in 1..<rows.count {
                 let pointer = rows.rows.base + row
                 savePeak(pointer)
@@ -222,6 +230,9 @@ extension Unsafe {
 
         /// Blocks that are in the middle of a reallocation: not in the live table, and not freed.
         var knownReleases: Int { (0..<releaseCount).count { releases[$0].isKnown } }
+
+        /// The recording's clock at a block's birth, to the unit that births are kept in.
+        func clock(ofBirth birth: UInt64) -> UInt64 { start &+ birth << shift }
 
         // MARK: Parts
 
@@ -244,12 +255,13 @@ extension Unsafe {
         }
 
         @inline(__always)
-        private mutating func subtract(_ row: Int, _ bytes: Int) {
-            let pointer = rows.rows.base + row
+        private mutating func subtract(_ block: Block) {
+            let pointer = rows.rows.base + block.row
             savePeak(pointer)
-            pointer.pointee.currentBytes &-= bytes
+            pointer.pointee.currentBytes &-= block.size
             pointer.pointee.currentCount &-= 1
-            totals.currentBytes &-= bytes
+            totals.currentBytes &-= block.size
+            if block.generation == window.generation { window.free(size: block.size) }
         }
 
         @inline(__always)
@@ -261,7 +273,7 @@ extension Unsafe {
 
         /// A block whose free was not seen: another one has its address now.
         private mutating func replace(_ old: Block) {
-            subtract(old.row, old.size)
+            subtract(old)
             totals.frees &+= 1
             totals.bytesFreed &+= old.size
             totals.unknownFrees &+= 1

@@ -129,6 +129,8 @@ extension Unsafe {
         /// Takes events of one ring, as long as their key is not above `limit`.
         private mutating func take(_ ring: Int, limit: UInt64) -> Stop? {
             let cursor = cursors.base + ring
+            let isWatched = ledger.window.thread != 0 && tm_load32(&cursor.pointee.ring.pointee.tid) == ledger.window.thread
+            ledger.birthGeneration = isWatched ? ledger.window.generation : ledger.generation
             let events = cursor.pointee.events
             let mask = cursor.pointee.mask
             let head = cursor.pointee.head

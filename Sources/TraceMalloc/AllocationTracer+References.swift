@@ -21,7 +21,7 @@ extension AllocationTracer {
     ///
     /// The figures are what the reference counts say. Where the compiler holds a reference of its own around the call, it is
     /// one more strong reference: for an object that is read from a property or a global variable, and for references that
-    /// optimized code takes early or gives back late. An immortal object (a constant array, an empty string's storage) has a very large count.
+    /// optimized code takes early or gives back late. An immortal object (the storage of a constant array) has a very large count.
     public static func referenceCounts<Object: AnyObject>(of object: borrowing Object) -> ReferenceCounts {
         let address = UnsafeRawPointer(Unmanaged.passUnretained(copy object).toOpaque())
         // All strong references together hold one unowned reference, and all unowned ones one weak reference.

@@ -58,7 +58,9 @@ public enum AllocationTracer {
     /// Begins a new generation: a snapshot tells for each generation what is still alive of what was allocated in it.
     /// Does nothing when tracing is off.
     public static func markGeneration(_ name: String = "") {
-        Tracer.ignoringOwnAllocations { _ = tm_mark(name) }
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
+        _ = tm_mark(name)
     }
 }
 

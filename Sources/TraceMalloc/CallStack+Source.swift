@@ -1,5 +1,6 @@
 // CallStack+Source.swift: call stacks as text, with the lines of the sources where these are there.
 public import AllocationProfile
+import CInterposer
 import Glibc
 
 extension CallStack {
@@ -13,13 +14,13 @@ extension CallStack {
     ///   - limit: at most so many of the innermost frames; a negative limit leaves so many of the innermost frames out.
     ///   - mostRecentFirst: innermost frame first.
     public func formatted(limit: Int? = nil, mostRecentFirst: Bool = false) -> [String] {
-        Tracer.ignoringOwnAllocations {
-            var files: [String: [Substring]] = [:]
-            return formatted(limit: limit, mostRecentFirst: mostRecentFirst) { file, line in
-                let lines = files[file] ?? Self.lines(ofFile: file)
-                files[file] = lines
-                return lines.indices.contains(line - 1) ? String(lines[line - 1]) : nil
-            }
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
+        var files: [String: [Substring]] = [:]
+        return formatted(limit: limit, mostRecentFirst: mostRecentFirst) { file, line in
+            let lines = files[file] ?? Self.lines(ofFile: file)
+            files[file] = lines
+            return lines.indices.contains(line - 1) ? String(lines[line - 1]) : nil
         }
     }
 

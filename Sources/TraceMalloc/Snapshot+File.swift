@@ -1,6 +1,7 @@
 // Snapshot+File.swift: snapshots go into files and come back; the files are those of the command `tracemalloc`.
 public import AllocationProfile
 import AllocationStore
+import CInterposer
 
 extension Snapshot {
     /// Writes the snapshot, names included, into a file that `tracemalloc report`, `compare` and all the others read, here or
@@ -33,8 +34,10 @@ extension Snapshot {
     }
 
     private static func storing<Result>(_ body: () throws(StoreError) -> Result) throws(TracingError) -> Result {
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
         do {
-            return try Tracer.ignoringOwnAllocations(body)
+            return try body()
         } catch {
             throw .file(error.description)
         }

@@ -1,4 +1,7 @@
 // Tracer.swift: the one tracer of the process: the interposer on one side, the collector's thread on the other.
+//
+// Each call begins a moment of the tracer's own, in which nothing that the thread allocates shows. The moments are not a
+// function that takes a closure: its generic arguments would be made, and allocate, before it begins.
 import AllocationProfile
 import AllocationRecording
 import AllocationSymbols
@@ -18,53 +21,50 @@ final class Tracer: Sendable {
 
     private let state = Mutex(State())
 
-    /// Runs the tracer's own work: what this thread allocates meanwhile does not show.
-    static func ignoringOwnAllocations<Result, Failure: Error>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    var frameLimit: Int {
         tm_ignore_begin()
         defer { tm_ignore_end() }
-        return try body()
+        return state.withLock { $0.frameLimit }
     }
 
-    var frameLimit: Int { state.withLock { $0.frameLimit } }
-
     func start(frames: Int) throws(TracingError) {
-        try Self.ignoringOwnAllocations { () throws(TracingError) in
-            // The answer is carried out of the lock as a value: typed errors do not pass through it.
-            let failure: TracingError? = state.withLock { state in
-                if tm_tracing() != TM_TRACING_OFF { return nil }
-                var file: Int32 = -1
-                let failed = tm_start_private(UInt32(frames), false, &file)
-                guard failed == 0 else { return .cannotStart(String(cString: strerror(-failed))) }
-                state.frameLimit = frames
-                if file >= 0 {
-                    do throws(RecordingError) {
-                        state.collector = try LocalCollector(file: file) { tm_ignore_begin() }
-                    } catch {
-                        tm_stop_private()
-                        return .cannotStart(error.description)
-                    }
-                    state.pid = getpid()
-                } else {
-                    state.collector?.setPaused(false)
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
+        // The answer is carried out of the lock as a value: typed errors do not pass through it.
+        let failure: TracingError? = state.withLock { state in
+            if tm_tracing() != TM_TRACING_OFF { return nil }
+            var file: Int32 = -1
+            let failed = tm_start_private(UInt32(frames), false, &file)
+            guard failed == 0 else { return .cannotStart(String(cString: strerror(-failed))) }
+            state.frameLimit = frames
+            if file >= 0 {
+                do throws(RecordingError) {
+                    state.collector = try LocalCollector(file: file) { tm_ignore_begin() }
+                } catch {
+                    tm_stop_private()
+                    return .cannotStart(error.description)
                 }
-                return nil
+                state.pid = getpid()
+            } else {
+                state.collector?.setPaused(false)
             }
-            if let failure { throw failure }
+            return nil
         }
+        if let failure { throw failure }
     }
 
     func stop() {
-        Self.ignoringOwnAllocations {
-            state.withLock { state in
-                guard tm_tracing() == TM_TRACING_PRIVATE else { return }
-                tm_stop_private()
-                state.collector?.setPaused(true)
-            }
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
+        state.withLock { state in
+            guard tm_tracing() == TM_TRACING_PRIVATE else { return }
+            tm_stop_private()
+            state.collector?.setPaused(true)
         }
     }
 
     /// The collector of the running trace; nil when tracing is off or somebody else's.
-    private func collector() -> LocalCollector? {
+    func collector() -> LocalCollector? {
         state.withLock { state in
             guard tm_tracing() == TM_TRACING_PRIVATE, state.pid == getpid() else { return nil }
             return state.collector
@@ -72,36 +72,36 @@ final class Tracer: Sendable {
     }
 
     func tracedMemory() -> TracedMemory {
-        Self.ignoringOwnAllocations {
-            guard let figures = collector()?.figures(at: tm_recording_now()) else { return .zero }
-            return TracedMemory(current: figures.current, peak: figures.peak)
-        }
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
+        guard let figures = collector()?.figures(at: tm_recording_now()) else { return .zero }
+        return TracedMemory(current: figures.current, peak: figures.peak)
     }
 
     func overhead() -> Int {
-        Self.ignoringOwnAllocations {
-            let shared = state.withLock { $0.pid == getpid() ? $0.collector : nil }
-            guard let shared else { return 0 }
-            return shared.figures(at: 0).tables + Int(tm_private_memory())
-        }
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
+        let collector = state.withLock { $0.pid == getpid() ? $0.collector : nil }
+        guard let collector else { return 0 }
+        return collector.figures(at: 0).tables + Int(tm_private_memory())
     }
 
     func takeSnapshot() throws(TracingError) -> Snapshot {
-        try Self.ignoringOwnAllocations { () throws(TracingError) in
-            guard let collector = collector() else { throw tm_tracing() == TM_TRACING_SESSION ? .recordedElsewhere : .notTracing }
-            return Self.named(collector.snapshot(at: tm_recording_now(), frameLimit: frameLimit))
-        }
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
+        guard let collector = collector() else { throw tm_tracing() == TM_TRACING_SESSION ? .recordedElsewhere : .notTracing }
+        return Self.named(collector.snapshot(at: tm_recording_now(), frameLimit: frameLimit))
     }
 
     func callStack(containing address: UInt64) -> CallStack? {
-        Self.ignoringOwnAllocations {
-            guard let collector = collector() else { return nil }
-            guard let block = collector.block(containing: address, at: tm_recording_now(), frameLimit: frameLimit) else { return nil }
-            return try? Self.named(block.stack).statistics(groupedBy: .traceback).first?.callStack
-        }
+        tm_ignore_begin()
+        defer { tm_ignore_end() }
+        guard let collector = collector() else { return nil }
+        guard let block = collector.block(containing: address, at: tm_recording_now(), frameLimit: frameLimit) else { return nil }
+        return try? Self.named(block.stack).statistics(groupedBy: .traceback).first?.callStack
     }
 
-    private static func named(_ snapshot: Snapshot) -> Snapshot {
+    static func named(_ snapshot: Snapshot) -> Snapshot {
         var options = SymbolicatorOptions()
         options.threads = 1
         options.threadPrologue = { tm_ignore_begin() }

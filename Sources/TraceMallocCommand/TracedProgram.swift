@@ -75,8 +75,8 @@ struct TracedProgram {
         do { try check() } catch { throw scripts.last.map { .interpreter(script: $0, error) } ?? error }
     }
 
-    /// It contains an allocator of its own, whose calls do not reach a preloaded library.
-    /// A program that links the product TraceMalloc has a malloc, too: the one that records.
+    /// It contains an allocator of its own, whose calls do not reach a preloaded library. A program that links `TraceMalloc` has
+    /// our malloc, which records for the same collector.
     var hasOwnAllocator: Bool { file.defines(function: "malloc") && !file.defines(function: "tracemalloc_yield") }
 
     var ownAllocatorWarning: String {

@@ -44,6 +44,7 @@ struct TracerTests {
         let numbers = try #require(lines.last?.split(separator: " ").suffix(2).map(String.init))
         let stats = try profile.stats()
         #expect(stats.processes?.count == 1)
+        #expect(!profile.outcome.stderr.contains("warning"), "\(profile.outcome.stderr)")
         // Twice recorded would be twice counted.
         let report = try profile.report("--by", "line", "--metric", "total")
         for (line, bytes) in zip(numbers, [1234, 4321]) {
@@ -51,7 +52,8 @@ struct TracerTests {
             #expect(statistic.bytes == bytes)
             #expect(statistic.count == 1)
         }
-        let marks = try run([try tool("sqlite3"), profile.file, "SELECT t.value FROM generation g JOIN text t ON t.id = g.name ORDER BY g.id"])
+        let query = "SELECT t.value FROM generation g JOIN text t ON t.id = g.name ORDER BY g.id"
+        let marks = try run([try tool("sqlite3"), profile.file, query])
         #expect(marks.stdout == "\nfrom the program\n")
     }
 

@@ -52,8 +52,8 @@ extension CallStack {
 
     /// `Allocating.swift:17` of the innermost frame of ours.
     var site: String {
-        guard let frame = first(where: { $0.file?.contains("TracerBehaviors") == true }) else { return "no frame of ours in \(debugDescription)" }
-        return frame.place
+        let ours = first { $0.file?.contains("TracerBehaviors") == true }
+        return ours?.place ?? "no frame of ours in \(debugDescription)"
     }
 }
 

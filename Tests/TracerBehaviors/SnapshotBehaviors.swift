@@ -81,8 +81,8 @@ let snapshotBehaviors = [
         try expectEqual(read.frameLimit, 9)
         try expectEqual(read.generations, snapshot.generations)
         for metric in Metric.allCases {
-            try expectEqual(
-                try read.statistics(groupedBy: .traceback, measuring: metric), try snapshot.statistics(groupedBy: .traceback, measuring: metric))
+            let expected = try snapshot.statistics(groupedBy: .traceback, measuring: metric)
+            try expectEqual(try read.statistics(groupedBy: .traceback, measuring: metric), expected)
         }
         try expectEqual(try Snapshot.processes(inFile: path).count, 1)
         block.release()

@@ -1,0 +1,67 @@
+// InventoryTests.swift: tests that limit what they allocate. With SHOW_FAILURES set also such that break their limits.
+import Foundation
+import Inventory
+import Testing
+import TraceMallocTesting
+
+private let inventory = Inventory(text: stockList(lines: 100))
+private let showsFailures = ProcessInfo.processInfo.environment["SHOW_FAILURES"] != nil
+
+@inline(never)
+private func keep<Value>(_ value: Value) { withExtendedLifetime(value) {} }
+
+@Suite struct WithinLimits {
+    @Test(.allocations(atMost: 0, warmingUp: true)) func `summing up allocates nothing`() {
+        #expect(inventory.total == 4950)
+    }
+
+    @Test(.allocations(in: 1...1)) func `an item is one block`() {
+        keep(Item(name: "short", count: 1))
+    }
+
+    @Test(.allocations(in: 20...20)) func `blocks of synchronous code are all counted`() {
+        for size in 1...20 { free(malloc(size)) }
+    }
+
+    @Test(.peakMemory(atMost: 1000)) func `the peak is that of one moment`() {
+        for _ in 0..<100 { free(malloc(1000)) }
+    }
+
+    @Test(.allocations(atMost: 2), .peakMemory(atMost: 3000)) func `two limits watch the same test`() {
+        let first = malloc(1000)
+        let second = malloc(2000)
+        free(first)
+        free(second)
+    }
+
+    @Test(.allocations(in: 800...2000, warmingUp: true)) func `child tasks are counted`() async {
+        let loaded = await Inventory.load((0..<4).map { _ in stockList(lines: 50) })
+        #expect(loaded.count == 4)
+    }
+
+    @Test(.allocations(in: 3...3), arguments: 1...3) func `each case is counted for itself`(size: Int) {
+        for _ in 0..<3 { free(malloc(size)) }
+    }
+}
+
+/// Runs beside the others, and must not be counted for them.
+@Suite struct Noise {
+    @Test(arguments: 0..<8) func `allocates all the time`(_: Int) {
+        let end = ContinuousClock.now + .milliseconds(300)
+        while ContinuousClock.now < end { free(malloc(123)) }
+    }
+}
+
+@Suite(.enabled(if: showsFailures)) struct OutsideOfLimits {
+    @Test(.allocations(atMost: 0)) func `an array too many`() {
+        keep(inventory.totalByArray)
+    }
+
+    @Test(.peakMemory(atMost: 100)) func `too much at once`() {
+        free(malloc(5000))
+    }
+
+    @Test(.allocations(in: 5...9)) func `too few`() {
+        keep(Item(name: "short", count: 1))
+    }
+}
