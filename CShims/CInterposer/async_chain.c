@@ -3,6 +3,7 @@
 #include "async_chain.h"
 
 #include "CRecording.h"
+#include "async_runtime.h"
 #include "cfi.h"
 #include "stack_table.h"
 #include "system_calls.h"
@@ -18,13 +19,33 @@ void tm_async_forget(struct tm_async_chain *chain) {
     memset(chain->codes, 0, sizeof chain->codes);
 }
 
+static int can_ask(void) { return tm_current_task != NULL; }
+static int has_task(void) { return !can_ask() || tm_current_task() != NULL; }
+
 // The kernel reads the signal set before it finds that -1 is nothing to do with it, so this changes nothing. Every
 // program that starts threads makes this call: where system calls are filtered it is the one most likely to be allowed.
-static int can_read(struct tm_async_chain *chain, uintptr_t address) {
-    uintptr_t page = address & -PAGE, *seen = &chain->pages[address / PAGE % TM_ASYNC_PAGES];
-    if (*seen == page) return 1;
-    if (TM_CALL(rt_sigprocmask, -1, page, 0, 8, 0, 0) != -EINVAL) return 0;
-    *seen = page;
+static int try_page(uintptr_t page) { return TM_CALL(rt_sigprocmask, -1, page, 0, 8, 0, 0) == -EINVAL; }
+
+// `last`: the page that was tried last in this call.
+static int can_read(struct tm_async_chain *chain, uintptr_t context, uintptr_t *last) {
+    uintptr_t page = context & -PAGE, *seen = &chain->pages[context / PAGE % TM_ASYNC_PAGES];
+    if (page == *last || (can_ask() && *seen == page)) return 1;
+    if (!try_page(page)) return 0;
+    *last = *seen = page;
+    return 1;
+}
+
+int tm_async_holds(const struct tm_async_chain *chain) {
+    if (!has_task()) return 0;
+    uintptr_t last = 0;
+    for (uint32_t i = 0; i < chain->count; i++) {
+        const struct tm_async_link *link = &chain->links[i];
+        uintptr_t words[2], page = link->context & -PAGE;
+        if (__builtin_expect(!can_ask(), 0) && page != last && !try_page(page)) return 0;
+        last = page;
+        memcpy(words, (const void *)link->context, sizeof words);
+        if (((words[0] ^ link->parent) | (words[1] ^ link->resume)) != 0) return 0;
+    }
     return 1;
 }
 
@@ -33,14 +54,9 @@ static int is_code(struct tm_async_chain *chain, uintptr_t address) {
     if (*seen == address) return 1;
     struct tm_module module;
     if (address == 0 || address >> 47 || tm_module_find(&module, address) != TM_MODULE_FOUND) return 0;
-    for (size_t i = 0; i < module.segment_count; i++) {
-        const Elf64_Phdr *segment = &module.segments[i];
-        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X)) continue;
-        if (address - module.bias - segment->p_vaddr >= segment->p_memsz) continue;
-        *seen = address;
-        return 1;
-    }
-    return 0;
+    if (!tm_module_is_code(&module, address)) return 0;
+    *seen = address;
+    return 1;
 }
 _Static_assert(TM_ASYNC_CODES == 1 << (64 - 56), "the hash's top bits select the entry");
 
@@ -51,9 +67,13 @@ static int is_known(const struct tm_async_chain *chain, uintptr_t context) {
 }
 
 uint32_t tm_async_follow(struct tm_async_chain *chain, struct tm_stack_cache *cache, uintptr_t context) {
+    uintptr_t last = 0;
     chain->count = 0;
+    chain->is_whole = 0;
+    if (!has_task()) return TM_NODE_NONE;
     while (context != 0 && chain->count < TM_ASYNC_PARENTS_MAX) {
-        if (context % CONTEXT_ALIGNMENT != 0 || context >> 47 || is_known(chain, context) || !can_read(chain, context)) break;
+        if (context % CONTEXT_ALIGNMENT != 0 || context < PAGE || context >> 47 || is_known(chain, context)) break;
+        if (!can_read(chain, context, &last)) break;
         uintptr_t words[2];
         __builtin_memcpy(words, (const void *)context, sizeof words);
         if (!is_code(chain, words[1])) break;

@@ -3,9 +3,11 @@
 //   context   word 0: the context of the function that awaits this one; 0: none, a task's outermost function
 //             word 1: where that function resumes
 //
-// The chain lies on the heap, and is alive as long as the function runs. It is not trusted all the same: before a context
-// is read for the first time the kernel is asked whether its page can be read, and where it resumes must be a module's
-// code. Nothing here allocates, takes a lock or changes errno.
+// The chain lies on the heap. It is alive as long as the function runs, except in the runtime's own functions that suspend
+// or complete a task: another thread may be running or freeing it before they return. These clear the thread's current
+// task first, so chains are followed only while there is one; each page is tried once (a system call) before it is read.
+// Where the runtime cannot be asked (async_runtime.h) pages are tried each time. What is
+// no module's code is no place to resume at. Nothing here allocates, takes a lock or changes errno.
 #ifndef TM_ASYNC_CHAIN_H
 #define TM_ASYNC_CHAIN_H
 
@@ -38,16 +40,8 @@ void tm_async_forget(struct tm_async_chain *chain);
 // The node of the innermost parent of the function that runs with this context; 0: it has none.
 uint32_t tm_async_follow(struct tm_async_chain *chain, struct tm_stack_cache *cache, uintptr_t context);
 
-// Is the chain still as it was followed? The first context must have been compared: it and, as long as the words are equal,
-// each further one is the context of a function that is waiting.
-static inline int tm_async_holds(const struct tm_async_chain *chain) {
-    for (uint32_t i = 0; i < chain->count; i++) {
-        const struct tm_async_link *link = &chain->links[i];
-        uintptr_t words[2];
-        __builtin_memcpy(words, (const void *)link->context, sizeof words);
-        if (((words[0] ^ link->parent) | (words[1] ^ link->resume)) != 0) return 0;
-    }
-    return 1;
-}
+// Is the chain still as it was followed? The function's context must be the one that it was followed from: it is alive,
+// and as long as the words are equal each further one is.
+int tm_async_holds(const struct tm_async_chain *chain);
 
 #endif

@@ -86,6 +86,15 @@ struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t addres
     return (struct tm_bytes){NULL, NULL};
 }
 
+int tm_module_is_code(const struct tm_module *module, uintptr_t address) {
+    for (size_t i = 0; i < module->segment_count; i++) {
+        const Elf64_Phdr *segment = &module->segments[i];
+        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X)) continue;
+        if (address - (module->bias + segment->p_vaddr) < segment->p_filesz) return 1;
+    }
+    return 0;
+}
+
 static struct reader reader_at(const struct tm_module *module, uintptr_t address) {
     struct tm_bytes bytes = tm_module_bytes(module, address);
     return (struct reader){bytes.at, bytes.end, bytes.at == NULL};

@@ -30,6 +30,9 @@ enum tm_module_search tm_module_find(struct tm_module *module, uintptr_t address
 // From address to the end of the readable segment that it is in; empty when it is in none.
 struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t address);
 
+// Is the address in an executable segment?
+int tm_module_is_code(const struct tm_module *module, uintptr_t address);
+
 // The sorted table in .eh_frame_hdr: (start, FDE) of each function, relative to the header itself.
 struct tm_index {
     const uint8_t *entries;  // pairs of int32_t

@@ -148,7 +148,7 @@ void tm_lifecycle_abandon(void) {
 
 // On this thread, and only while the loader is idle.
 static void load_libunwind(void) {
-    tm_unwinder_load_libunwind();
+    tm_unwinder_load_libraries();
     // The collector says so, once.
     if (!tm_unwinder_has_libunwind()) tm_store32(&tm_recording.header->libunwind_missing, 1);
 }

@@ -21,6 +21,7 @@
 
 #include "CRecording.h"
 #include "async_chain.h"
+#include "async_runtime.h"
 #include "cpu.h"
 #include "libunwind_fallback.h"
 #include "stack_bounds.h"
@@ -59,6 +60,7 @@ struct word {
 #define NO_FRAME INT64_MAX
 
 struct tm_unwinder {
+    // what every call needs
     uint32_t count;
     uint32_t is_cut;  // frames[0] is not the outermost frame of the stack
     uint32_t limit, capacity;
@@ -67,15 +69,16 @@ struct tm_unwinder {
     uintptr_t *pairs_at;
     struct tm_cpu_pair *pairs;
     struct word *words;
+    int64_t async_outer;  // the outermost remembered frame of an async function with parents, NO_FRAME: none
+    struct tm_stack_range known;  // the stack of the last call, when it is one of the known ones; else empty
+    // what a walk needs
+    int64_t async_inner;           // the innermost such frame
+    struct tm_async_chain *chain;  // its parents
+    uint32_t is_doubtful;          // this walk read something that could not be followed: not to be remembered
     struct tm_stack_cache *cache;
     struct fresh *fresh;
     struct tm_foreign_frame *foreign;
     void *scratch;
-    // Remembered frames of async functions with parents: the outermost, NO_FRAME when there is none, and the innermost.
-    int64_t async_outer, async_inner;
-    struct tm_async_chain *chain;  // of the innermost
-    uint32_t is_doubtful;          // this walk read something that could not be followed: not to be remembered
-    struct tm_stack_range known;   // the stack of the last call, when it is one of the known ones; else empty
     struct tm_stack_bounds bounds;
 };
 
@@ -132,7 +135,10 @@ void tm_unwinder_initialize(uint32_t frame_limit, int verify, struct tm_unwind_c
     tm_stack_bounds_initialize();
 }
 
-void tm_unwinder_load_libunwind(void) { tm_libunwind_load(); }
+void tm_unwinder_load_libraries(void) {
+    tm_libunwind_load();
+    tm_async_find_runtime();
+}
 
 int tm_unwinder_has_libunwind(void) { return tm_libunwind_loaded(); }
 

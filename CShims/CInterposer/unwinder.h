@@ -40,8 +40,9 @@ size_t tm_unwinder_size(uint32_t frame_limit);
 // Once per recording, not on the hot path. In a forked child it only sets the values.
 void tm_unwinder_initialize(uint32_t frame_limit, int verify, struct tm_unwind_counters *counters);
 
-// Once per process, when the loader is idle: libunwind is a library with allocations and constructors of its own.
-void tm_unwinder_load_libunwind(void);
+// Once per process, before main and when the loader is idle: libunwind is a library with allocations and constructors of its
+// own. Finds the Swift runtime, too.
+void tm_unwinder_load_libraries(void);
 int tm_unwinder_has_libunwind(void);
 
 // After dlclose: rules and remembered stacks may speak of code that is no longer there.
