@@ -6,8 +6,9 @@ let swift: [SwiftSetting] = [.swiftLanguageMode(.v6), .enableUpcomingFeature("In
 // Figures are taken on release builds; the interposer is fast in debug builds too, because tests preload it.
 let inTracedProgram: [CSetting] = [
     .unsafeFlags([
-        "-std=gnu17", "-O2", "-fno-omit-frame-pointer", "-mcx16", "-fvisibility=hidden", "-ftls-model=initial-exec", "-fno-stack-protector",
-        "-fno-builtin-malloc", "-fno-builtin-calloc", "-fno-builtin-realloc", "-fno-builtin-free", "-Wall", "-Wextra",
+        "-std=gnu17", "-O2", "-fno-omit-frame-pointer", "-momit-leaf-frame-pointer", "-mcx16", "-fvisibility=hidden",
+        "-ftls-model=initial-exec", "-fno-stack-protector", "-fno-builtin-malloc", "-fno-builtin-calloc", "-fno-builtin-realloc",
+        "-fno-builtin-free", "-Wall", "-Wextra",
     ])
 ]
 

@@ -15,6 +15,13 @@
 #define TM_HOOK __attribute__((visibility("default")))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
+// Hot functions are in two parts: an entry that costs a program which is not traced one predictable branch, and the hook
+// that it turns into by a jump. The jump leaves the caller's stack as it was, so TM_CALLER is the program's call.
+#define TM_BECOMES __attribute__((musttail)) return
+#define TM_TRACED static __attribute__((noinline))
+// The real functions are known by then.
+static inline bool is_off(void) { return __builtin_expect(__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) == TM_OFF, 1); }
+
 // Memory for a call that is not recorded: the tracer's own comes from the arena.
 static void *pass_allocate(size_t size, size_t alignment, bool cleared) {
     if (UNLIKELY(tm_thread.internal || !tm_real_is_known)) {
@@ -42,7 +49,7 @@ static void *pass_reallocate(void *block, size_t size) {
     return moved;
 }
 
-TM_HOOK void *malloc(size_t size) {
+TM_TRACED void *traced_malloc(size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
     if (UNLIKELY(!tm_enter(thread, &epoch))) return pass_allocate(size, 0, false);
@@ -52,7 +59,12 @@ TM_HOOK void *malloc(size_t size) {
     return block;
 }
 
-TM_HOOK void *calloc(size_t count, size_t size) {
+TM_HOOK void *malloc(size_t size) {
+    if (is_off()) return tm_real.malloc(size);
+    TM_BECOMES traced_malloc(size);
+}
+
+TM_TRACED void *traced_calloc(size_t count, size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
@@ -69,7 +81,12 @@ TM_HOOK void *calloc(size_t count, size_t size) {
     return block;
 }
 
-TM_HOOK void free(void *block) {
+TM_HOOK void *calloc(size_t count, size_t size) {
+    if (is_off()) return tm_real.calloc(count, size);
+    TM_BECOMES traced_calloc(count, size);
+}
+
+TM_TRACED void traced_free(void *block) {
     if (UNLIKELY(!block || tm_arena_owns(block))) return;
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
@@ -80,6 +97,11 @@ TM_HOOK void free(void *block) {
     tm_freeing(thread, TM_EVENT_FREE, block);
     tm_real.free(block);
     tm_leave(thread, epoch);
+}
+
+TM_HOOK void free(void *block) {
+    if (is_off() && !tm_arena_owns(block)) TM_BECOMES tm_real.free(block);
+    TM_BECOMES traced_free(block);
 }
 
 TM_HOOK void cfree(void *block) { free(block); }
@@ -116,7 +138,7 @@ static inline void reallocated(struct tm_thread *thread, void *old, void *result
     else tm_put_event(thread, true, TM_EVENT_REALLOC_FAILED, (uintptr_t)old, 0, 0);
 }
 
-TM_HOOK void *realloc(void *block, size_t size) {
+TM_TRACED void *traced_realloc(void *block, size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
     if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, size);
@@ -131,6 +153,11 @@ TM_HOOK void *realloc(void *block, size_t size) {
     }
     tm_leave(thread, epoch);
     return result;
+}
+
+TM_HOOK void *realloc(void *block, size_t size) {
+    if (is_off() && !tm_arena_owns(block)) return tm_real.realloc(block, size);
+    TM_BECOMES traced_realloc(block, size);
 }
 
 TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
@@ -155,7 +182,7 @@ TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
     return result;
 }
 
-TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
+TM_TRACED int traced_posix_memalign(void **block, size_t alignment, size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
@@ -169,6 +196,11 @@ TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
     if (!failed) tm_allocated(thread, TM_EVENT_ALLOCATE, *block, size, TM_CALLER);
     tm_leave(thread, epoch);
     return failed;
+}
+
+TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
+    if (is_off()) return tm_real.posix_memalign(block, alignment, size);
+    TM_BECOMES traced_posix_memalign(block, alignment, size);
 }
 
 #define TM_ALIGNED_HOOK(name, parameters, arguments, alignment)                                       \

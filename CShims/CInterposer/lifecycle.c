@@ -67,7 +67,15 @@ static const char *reason(int error) {
 
 // Exported by every copy, for the copy that stands before it in the loader's order.
 __attribute__((visibility("default"))) void tracemalloc_yield(void) {
+    struct tm_thread *thread = &tm_thread;
     yielded = true;
+    // Off means that calls go straight to the real functions.
+    if (!tm_real_is_known) {
+        bool internal = thread->internal;
+        thread->internal = true;
+        tm_real_find();
+        thread->internal = internal;
+    }
     __atomic_store_n(&tm_page.process.epoch, TM_OFF, __ATOMIC_RELEASE);
 }
 

@@ -13,7 +13,7 @@ struct tm_real_allocator {
 };
 
 // All members are set once tm_real_is_known; a function that the C library lacks is then NULL.
-extern struct tm_real_allocator tm_real;
+extern struct tm_real_allocator tm_real __attribute__((visibility("hidden")));
 extern bool tm_real_is_known;
 
 // Finds them. Calls dlsym, which may allocate: the caller has marked this thread as internal (see recorder.h).

@@ -29,7 +29,7 @@ union tm_process_page {
     unsigned char bytes[TM_PAGE];
 };
 
-extern union tm_process_page tm_page;
+extern union tm_process_page tm_page __attribute__((visibility("hidden")));
 
 // One per thread. After fork the child's copy holds an epoch of the parent's, which is not its own.
 struct tm_thread {

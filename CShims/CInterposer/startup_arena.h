@@ -9,7 +9,7 @@
 
 #define TM_ARENA_SIZE (512u << 10)
 
-extern unsigned char tm_arena[TM_ARENA_SIZE];
+extern unsigned char tm_arena[TM_ARENA_SIZE] __attribute__((visibility("hidden")));
 
 static inline bool tm_arena_owns(const void *block) { return (uintptr_t)block - (uintptr_t)tm_arena < TM_ARENA_SIZE; }
 

@@ -15,12 +15,18 @@ public struct CallStack: RandomAccessCollection, Hashable, Comparable, Sendable 
         self.totalFrameCount = totalFrameCount
     }
 
+    /// Index of the innermost frame.
     public var startIndex: Int { frames.startIndex }
+    /// Number of frames.
     public var endIndex: Int { frames.endIndex }
+    /// A frame, counted from the innermost.
     public subscript(index: Int) -> Frame { frames[index] }
 
+    /// Whether the frames are equal.
     public static func == (left: CallStack, right: CallStack) -> Bool { left.frames == right.frames }
+    /// By the frames, innermost first.
     public static func < (left: CallStack, right: CallStack) -> Bool { left.frames.lexicographicallyPrecedes(right.frames) }
+    /// Hashes the frames.
     public func hash(into hasher: inout Hasher) { hasher.combine(frames) }
 
     /// The stack as lines of text in the form of Python's tracebacks, outermost frame first:

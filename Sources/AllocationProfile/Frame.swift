@@ -20,6 +20,7 @@ public struct Frame: Hashable, Sendable, Codable {
     /// Allocator, language runtime or standard library: not to be charged when a caller can be.
     package var isSystem: Bool
 
+    /// A frame of which some things are known.
     public init(
         function: String? = nil, file: String? = nil, line: Int? = nil, module: String? = nil, address: UInt64? = nil,
         isInlined: Bool = false, isAsync: Bool = false

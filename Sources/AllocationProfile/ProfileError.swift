@@ -7,6 +7,7 @@ public enum ProfileError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The snapshot knows no types.
     case typesNotRecorded
 
+    /// A sentence for people, with the way out.
     public var description: String {
         switch self {
         case .cumulativeTraceback:

@@ -10,6 +10,7 @@ public struct Statistic: Hashable, Sendable, CustomStringConvertible {
     /// The memory of the group.
     public let tally: Tally
 
+    /// A row; `Snapshot.statistics` makes them.
     public init(site: Frame?, callStack: CallStack, tally: Tally) {
         self.site = site
         self.callStack = callStack
@@ -30,7 +31,9 @@ public struct Statistic: Hashable, Sendable, CustomStringConvertible {
 
 /// The column that sorts statistics, largest first. The other column and the key decide ties.
 public enum StatisticOrder: String, CaseIterable, Sendable, Codable {
+    /// Bytes first, then blocks.
     case bytes
+    /// Blocks first, then bytes.
     case count
 }
 

@@ -11,6 +11,7 @@ public struct StatisticDifference: Hashable, Sendable, CustomStringConvertible {
     /// Now minus then: the whole tally for new groups, negative for groups that are gone.
     public let difference: Tally
 
+    /// A row; `Snapshot.differences` makes them.
     public init(site: Frame?, callStack: CallStack, tally: Tally, difference: Tally) {
         self.site = site
         self.callStack = callStack

@@ -9,18 +9,22 @@ public struct Tally: Hashable, Sendable, Codable, AdditiveArithmetic {
     /// Number of blocks or, for totals, of allocations.
     public var count: Int
 
+    /// So many bytes in so many blocks.
     public init(bytes: Int, count: Int) {
         self.bytes = bytes
         self.count = count
     }
 
+    /// No block.
     public static let zero = Tally(bytes: 0, count: 0)
 
     // Sums wrap instead of trapping: figures of a damaged or hostile file must not stop a report.
+    /// Sums wrap around.
     public static func + (left: Tally, right: Tally) -> Tally {
         Tally(bytes: left.bytes &+ right.bytes, count: left.count &+ right.count)
     }
 
+    /// Differences wrap around.
     public static func - (left: Tally, right: Tally) -> Tally {
         Tally(bytes: left.bytes &- right.bytes, count: left.count &- right.count)
     }

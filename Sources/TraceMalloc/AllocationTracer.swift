@@ -71,6 +71,7 @@ public struct TracedMemory: Hashable, Sendable {
     /// Bytes at the highest point so far, and how many blocks were alive then.
     public var peak: Tally
 
+    /// Memory with these figures.
     public init(current: Tally, peak: Tally) {
         self.current = current
         self.peak = peak

@@ -15,6 +15,7 @@ public enum TracingError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A file could not be written or read; the sentence says why.
     case file(String)
 
+    /// A sentence for people.
     public var description: String {
         switch self {
         case .frameCount: "the number of frames must be in range [1; 65535]"
