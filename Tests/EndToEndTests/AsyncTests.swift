@@ -47,6 +47,39 @@ struct AsyncTests {
         #expect(fields["walkDifferences"] as? Int == 0)
     }
 
+    @Test("A program that is linked statically and stripped has its async parents too")
+    func stripped() throws {
+        let scratch = try Scratch()
+        let flags = try #require(AsyncTests.builds.last) + ["-Xlinker", "--strip-all"]
+        let profile = try Profile([try Program("async_tasks.swift", flags: flags, output: scratch / "stripped").path])
+        let stacks = try profile.report("--by", "traceback", "--metric", "total").statistics
+        // No names, but as many parents: three functions and what starts the task.
+        let once = try #require(stacks.first { $0.bytes == 30_000 && $0.count == 1 }?.traceback)
+        #expect(once.filter { $0.async == true }.count >= 4)
+    }
+
+    @Test("Contexts that are null, not aligned, not readable, circular, gone or without code neither crash nor lead anywhere")
+    func hostileContexts() throws {
+        let profile = try Profile([try Program("async_contexts.c").path], environment: ["TRACEMALLOC_VERIFY": "1"])
+        #expect(profile.outcome.ending == .code(0))
+        try expectClaims(of: profile)
+        let stacks = try profile.report("--by", "traceback", "--metric", "total").statistics
+        func named(_ function: String) -> [(count: Int, names: [String], parents: Int)] {
+            stacks.filter { $0.traceback?.first?.plainName == function }.map { statistic in
+                let frames = statistic.traceback ?? []
+                return (statistic.count, frames.map(\.plainName), frames.filter { $0.async == true }.count)
+            }
+        }
+        let bad = named("in_bad")
+        #expect(bad.map(\.count) == [20])
+        #expect(bad[0].names.prefix(4) == ["in_bad", "async_function", "with_context", "main"] && bad[0].parents == 0)
+        let vanishing = named("in_vanishing").sorted { $0.parents < $1.parents }
+        #expect(vanishing.map(\.count) == [3, 3] && vanishing.map(\.parents) == [0, 1])
+        #expect(vanishing[0].names.contains("main") && vanishing[1].names.last == "resume_one")
+        let changing = named("in_changing").sorted { $0.names.last! < $1.names.last! }
+        #expect(changing.map(\.count) == [2, 2] && changing.map(\.names.last) == ["resume_one", "resume_two"])
+    }
+
     @Test("Without frame pointers tasks run unharmed and nothing is lost; what is known of who awaits is right")
     func withoutFramePointers() throws {
         let profile = try Profile([try Program("async_tasks.swift", flags: ["-O"]).path])
