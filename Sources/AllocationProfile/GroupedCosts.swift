@@ -94,7 +94,8 @@ struct GroupedCosts {
         case .frames(let frames): return (frames[group], CallStack([frames[group]]))
         case .stacks(let stacks, let frames, let attribution):
             var stack: [Frame] = []
-            var node = Int32(group), isAsync = false
+            var node = Int32(group)
+            var isAsync = false
             while node != 0 {
                 var frame = stacks.frame(of: node, frames)
                 frame.isAsync = isAsync

@@ -1,7 +1,7 @@
 // async_tasks.swift: async functions, a task group, async let, an actor, sleep; each allocates sizes of its own innermost.
 // "await SIZE LINE…" says at which line a size is allocated and at which lines that is awaited, from the inside out.
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 nonisolated(unsafe) var kept: [UnsafeMutableRawPointer?] = []
