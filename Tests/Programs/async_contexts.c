@@ -17,15 +17,20 @@ __asm__(".text\n.p2align 4\n.type with_context, @function\nwith_context:\n.cfi_s
         ".p2align 4\n.type async_function, @function\nasync_function:\n.cfi_startproc\n"
         "push %rbp\n.cfi_def_cfa_offset 16\n.cfi_offset %rbp, -16\n"
         "push %r14\nlea 8(%rsp), %rbp\n.cfi_def_cfa %rbp, 16\n"
-        "sub $8, %rsp\ncall *%rdi\nadd $16, %rsp\npop %rbp\n.cfi_def_cfa %rsp, 8\nret\n.cfi_endproc\n.size async_function, .-async_function\n");
+        "sub $8, %rsp\ncall *%rdi\nadd $16, %rsp\npop %rbp\n.cfi_def_cfa %rsp, 8\nret\n"
+        ".cfi_endproc\n.size async_function, .-async_function\n");
 #endif
 
 SEPARATE void resume_one(void) { TOUCH(NULL); }
 SEPARATE void resume_two(void) { TOUCH(NULL); }
 
-SEPARATE static void in_good(void) { TOUCH(malloc(3901)); CLAIM_TOTAL(3901 * 3, 3); CLAIM_STACK("in_good;async_function;resume_one;resume_two"); }
+SEPARATE static void in_good(void) {
+    TOUCH(malloc(3901)); CLAIM_TOTAL(3901 * 3, 3); CLAIM_STACK("in_good;async_function;resume_one;resume_two");
+}
 SEPARATE static void in_bad(void) { TOUCH(malloc(3902)); }
-SEPARATE static void in_loop(void) { TOUCH(malloc(3903)); CLAIM_TOTAL(3903 * 2, 2); CLAIM_STACK("in_loop;async_function;resume_one;resume_two"); }
+SEPARATE static void in_loop(void) {
+    TOUCH(malloc(3903)); CLAIM_TOTAL(3903 * 2, 2); CLAIM_STACK("in_loop;async_function;resume_one;resume_two");
+}
 SEPARATE static void in_vanishing(void) { TOUCH(malloc(3904)); }
 SEPARATE static void in_changing(void) { TOUCH(malloc(3905)); }
 
@@ -56,7 +61,8 @@ SEPARATE static void change(void) {
 int main(void) {
     void *unreadable = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     REQUIRE(unreadable != MAP_FAILED);
-    void *bad[] = {NULL, (void *)8, (void *)16, (char *)good + 8, unreadable, (void *)-16L, (void *)(1L << 60), (void *)(1L << 46), to_data, to_nowhere};
+    void *bad[] = {NULL,        (void *)8,          (void *)16,         (char *)good + 8, unreadable,
+                   (void *)-16, (void *)(1L << 60), (void *)(1L << 46), to_data,          to_nowhere};
     enum { BAD = sizeof bad / sizeof *bad };
     for (int i = 0; i < 3; i++) with_context(good, in_good);
     for (int i = 0; i < 2 * BAD; i++) with_context(bad[i % BAD], in_bad);
