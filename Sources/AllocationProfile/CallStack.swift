@@ -9,7 +9,9 @@ public struct CallStack: RandomAccessCollection, Hashable, Comparable, Sendable 
     /// Frames that the stack had before it was cut at the frame limit; nil when that is not known.
     public let totalFrameCount: Int?
 
-    /// - Parameter frames: innermost first.
+    /// - Parameters:
+    ///   - frames: innermost first.
+    ///   - totalFrameCount: frames before the stack was cut; nil when not known.
     public init(_ frames: [Frame], totalFrameCount: Int? = nil) {
         self.frames = frames
         self.totalFrameCount = totalFrameCount

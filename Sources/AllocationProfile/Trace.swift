@@ -15,6 +15,8 @@ public struct Trace: Hashable, Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - size: bytes of all blocks.
     ///   - count: number of blocks.
+    ///   - domain: the address space; 0 for the program's own memory.
+    ///   - callStack: where they were allocated.
     public init(size: Int, count: Int = 1, domain: Int = 0, callStack: CallStack) {
         self.domain = domain
         tally = Tally(bytes: size, count: count)
@@ -50,7 +52,9 @@ extension Snapshot {
 
     /// A snapshot of made-up or imported traces. All of them are alive; peak and total figures are the current ones.
     ///
-    /// - Parameter frameLimit: what `frameLimit` says; stacks are not cut.
+    /// - Parameters:
+    ///   - traces: several traces of one stack are summed up.
+    ///   - frameLimit: what `frameLimit` says; stacks are not cut.
     public init(traces: [Trace], frameLimit: Int = 1) {
         self.init(process: ProcessSummary())
         process.frameLimit = frameLimit

@@ -106,8 +106,11 @@ package final class LocalCollector: Sendable {
             }
             let fill = recording.round()
             let isOver = recording.isOver
-            for question in waiting where question.clock <= recording.settled || isOver { question.answer(recording) }
-            waiting.removeAll { $0.clock <= recording.settled || isOver }
+            // One answer, then the rings again: threads wait for room meanwhile, and snapshots take their time.
+            if let next = waiting.firstIndex(where: { $0.clock <= recording.settled || isOver }) {
+                waiting.remove(at: next).answer(recording)
+                continue
+            }
             var most = nap.after(fill: fill, someoneWaits: recording.someoneWaits)
             if isPaused && fill == 0 { most = 3_600_000_000_000 }
             // A thread that is in the middle of writing an event holds the answer up.

@@ -102,6 +102,13 @@ final class Recording {
         return merge.ledger.totals.events == before ? 0 : rings.fill
     }
 
+    /// Takes every event that is older than this call, for an answer that includes them. A thread that stands still while it
+    /// writes an event is not waited for longer than a moment.
+    func catchUp() {
+        let target = region.now()
+        for _ in 0..<1000 where !isOver && settled < target { _ = round() }
+    }
+
     /// The process has ended: takes what is left. An event that was never published does not exist.
     func end(at time: UInt64) {
         if endMonotonic == nil { endMonotonic = time }
@@ -232,6 +239,8 @@ final class Recording {
 
     /// Begins a generation now.
     func mark(name: String) {
+        // What was allocated before belongs to the generation before.
+        catchUp()
         if !isOver { addMark(name: name, clock: region.now(), time: SystemCalls.monotonic()) }
     }
 

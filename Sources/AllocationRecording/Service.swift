@@ -152,6 +152,7 @@ final class Service {
                 recording.mark(name: request.name)
                 reply.done()
             case .snapshot:
+                recording.catchUp()
                 let snapshots = [snapshot(of: recording, at: SystemCalls.monotonic())]
                 let isStarted = Unsafe.Thread.start { [save] in
                     if let failure = save?(snapshots, reply.dataPath) { reply.failed(failure) } else { reply.done() }

@@ -3,6 +3,14 @@ import Glibc
 import Synchronization
 import TraceMalloc
 
+/// What passes through a variable that others could read is not optimized away.
+nonisolated(unsafe) public var keptBlock: UnsafeMutableRawPointer?
+
+@inline(never)
+func keep(_ block: UnsafeMutableRawPointer?) {
+    keptBlock = block
+}
+
 /// A block and the line that allocated it.
 struct Block: @unchecked Sendable {
     let address: UnsafeMutableRawPointer

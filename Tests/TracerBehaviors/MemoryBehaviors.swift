@@ -81,6 +81,7 @@ let memoryBehaviors = [
         let other = aligned_alloc(32, 320)
         try expectEqual(current() - before, Tally(bytes: 1620, count: 3))
         try expectEqual(failed, 0)
+        for block in [aligned, cleared, other] { keep(block) }
         for block in [aligned, cleared, other] { free(block) }
     },
     Behavior("traced memory includes every allocation that other threads made before the call") {
