@@ -29,6 +29,8 @@ bool tm_recorder_prepare(uint32_t frame_limit) {
     if (places && !tm_recording.is_private) TM_CALL(munmap, places, place_size * TM_RINGS_MAX, 0, 0, 0, 0);
     places = tm_map(size * TM_RINGS_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     place_size = size;
+    // A program with one thread touches a few pages of this, not a huge one.
+    if (places) TM_CALL(madvise, places, size * TM_RINGS_MAX, MADV_NOHUGEPAGE, 0, 0, 0);
     return places != NULL;
 }
 

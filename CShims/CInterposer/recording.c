@@ -18,7 +18,7 @@
 struct tm_recording tm_recording;
 
 // Reserved at the start, in elements: enough for a small program without ever waiting for the collector.
-enum { START_IMAGES = 128, START_TEXT = 32 << 10, START_NODES = 4096, START_RINGS = 32, START_EVENT_RINGS = 3 };
+enum { START_IMAGES = 64, START_TEXT = 16 << 10, START_NODES = 4096, START_RINGS = 32, START_EVENT_RINGS = 2 };
 
 // How long a program waits for a collector that never appeared.
 enum { COLLECTOR_START_LIMIT = 10000 };
