@@ -75,26 +75,6 @@ static uintptr_t read_encoded(struct reader *reader, unsigned encoding, uintptr_
     }
 }
 
-struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t address) {
-    for (size_t i = 0; i < module->segment_count; i++) {
-        const Elf64_Phdr *segment = &module->segments[i];
-        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_R)) continue;
-        uintptr_t start = module->bias + segment->p_vaddr;
-        if (address - start >= segment->p_filesz) continue;
-        return (struct tm_bytes){(const uint8_t *)address, (const uint8_t *)start + segment->p_filesz};
-    }
-    return (struct tm_bytes){NULL, NULL};
-}
-
-int tm_module_is_code(const struct tm_module *module, uintptr_t address) {
-    for (size_t i = 0; i < module->segment_count; i++) {
-        const Elf64_Phdr *segment = &module->segments[i];
-        if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_X)) continue;
-        if (address - (module->bias + segment->p_vaddr) < segment->p_filesz) return 1;
-    }
-    return 0;
-}
-
 static struct reader reader_at(const struct tm_module *module, uintptr_t address) {
     struct tm_bytes bytes = tm_module_bytes(module, address);
     return (struct reader){bytes.at, bytes.end, bytes.at == NULL};

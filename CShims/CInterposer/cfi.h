@@ -5,33 +5,10 @@
 #ifndef TM_CFI_H
 #define TM_CFI_H
 
-#include "unwind_rules.h"
-
-#include <elf.h>
-#include <stddef.h>
 #include <stdint.h>
 
-struct tm_module {
-    uintptr_t bias;              // run-time address - address in the file
-    const Elf64_Phdr *segments;  // program headers
-    size_t segment_count;
-    const uint8_t *index;        // .eh_frame_hdr; NULL: none
-};
-
-struct tm_bytes {
-    const uint8_t *at, *end;
-};
-
-enum tm_module_search { TM_MODULE_NONE, TM_MODULE_ODD, TM_MODULE_FOUND };  // odd: there is one, but it cannot be read
-
-// The loaded module that an address is in. Takes no lock where glibc is 2.35 or later.
-enum tm_module_search tm_module_find(struct tm_module *module, uintptr_t address);
-
-// From address to the end of the readable segment that it is in; empty when it is in none.
-struct tm_bytes tm_module_bytes(const struct tm_module *module, uintptr_t address);
-
-// Is the address in an executable segment?
-int tm_module_is_code(const struct tm_module *module, uintptr_t address);
+#include "loaded_module.h"
+#include "unwind_rules.h"
 
 // The sorted table in .eh_frame_hdr: (start, FDE) of each function, relative to the header itself.
 struct tm_index {

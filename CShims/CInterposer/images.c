@@ -2,12 +2,10 @@
 #define _GNU_SOURCE
 #include "images.h"
 
-#include <dlfcn.h>
 #include <elf.h>
-#include <link.h>
-#include <sched.h>
 #include <string.h>
 
+#include "loaded_module.h"
 #include "recording.h"
 #include "system_calls.h"
 
@@ -17,69 +15,25 @@ uint32_t tm_images_unloaded;
 // cannot be re-entered on one thread, and a forked child starts with a new recording and a reset lock.
 static uint32_t publishing;
 
-struct object {
-    uint64_t start, end, bias;
-    const char *path;
-};
-
-static int (*lookup)(void *, struct dl_find_object *);
-
-struct search {
-    uintptr_t pc;
-    struct object *object;
-};
-
-static int search_object(struct dl_phdr_info *info, size_t size, void *context) {
-    (void)size;
-    struct search *search = context;
-    uint64_t low = UINT64_MAX, high = 0;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
-        if (segment->p_type != PT_LOAD) continue;
-        if (segment->p_vaddr < low) low = segment->p_vaddr;
-        if (segment->p_vaddr + segment->p_memsz > high) high = segment->p_vaddr + segment->p_memsz;
-    }
-    if (low >= high || search->pc - info->dlpi_addr - low >= high - low) return 0;
-    *search->object = (struct object){info->dlpi_addr + low, info->dlpi_addr + high, info->dlpi_addr, info->dlpi_name};
-    return 1;
-}
-
-// glibc >= 2.35 answers without a lock; before, the loader's lock is taken, which is recursive.
-static bool find(uintptr_t pc, struct object *object) {
-    if (!lookup) {
-        struct search search = {pc, object};
-        return dl_iterate_phdr(search_object, &search) == 1;
-    }
-    struct dl_find_object found;
-    if (lookup((void *)pc, &found) != 0 || !found.dlfo_link_map) return false;
-    *object = (struct object){
-        (uint64_t)found.dlfo_map_start, (uint64_t)found.dlfo_map_end, found.dlfo_link_map->l_addr, found.dlfo_link_map->l_name};
-    return true;
-}
-
 // The build-id note of the module in memory: the file may have been replaced since it was loaded.
-static void read_build_id(const struct object *object, struct tm_image *image) {
-    const ElfW(Ehdr) *file = (const void *)object->start;
-    if (object->end - object->start < TM_PAGE || memcmp(file->e_ident, ELFMAG, SELFMAG) != 0) return;
-    uint64_t table = file->e_phoff, table_size = file->e_phnum * sizeof(ElfW(Phdr));
-    if (file->e_phentsize != sizeof(ElfW(Phdr)) || table > TM_PAGE || table + table_size > TM_PAGE) return;
-    const ElfW(Phdr) *segments = (const void *)(object->start + file->e_phoff);
-    for (int i = 0; i < file->e_phnum; i++) {
-        if (segments[i].p_type != PT_NOTE) continue;
-        uint64_t at = object->bias + segments[i].p_vaddr, end = at + segments[i].p_memsz;
-        if (at < object->start || end > object->end || end < at) continue;
-        while (end - at >= sizeof(ElfW(Nhdr))) {
-            const ElfW(Nhdr) *note = (const void *)at;
+static void read_build_id(const struct tm_module *module, struct tm_image *image) {
+    for (size_t i = 0; i < module->segment_count; i++) {
+        const Elf64_Phdr *segment = &module->segments[i];
+        if (segment->p_type != PT_NOTE) continue;
+        struct tm_bytes notes = tm_module_bytes(module, module->bias + segment->p_vaddr);
+        if ((uint64_t)(notes.end - notes.at) > segment->p_memsz) notes.end = notes.at + segment->p_memsz;
+        while ((size_t)(notes.end - notes.at) >= sizeof(Elf64_Nhdr)) {
+            const Elf64_Nhdr *note = (const void *)notes.at;
             uint64_t name = ((uint64_t)note->n_namesz + 3) & ~(uint64_t)3, content = ((uint64_t)note->n_descsz + 3) & ~(uint64_t)3;
             uint64_t size = sizeof *note + name + content;
-            if (size > end - at) break;
+            if (size > (uint64_t)(notes.end - notes.at)) break;
             const unsigned char *bytes = (const unsigned char *)(note + 1);
             if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(bytes, "GNU", 4) == 0) {
                 image->build_id_length = note->n_descsz < TM_BUILD_ID_MAX ? (uint8_t)note->n_descsz : TM_BUILD_ID_MAX;
                 memcpy(image->build_id, bytes + name, image->build_id_length);
                 return;
             }
-            at += size;
+            notes.at += size;
         }
     }
 }
@@ -96,19 +50,19 @@ static uint16_t known(uintptr_t pc) {
     return TM_IMAGE_NONE;
 }
 
-static uint16_t publish(const struct object *object) {
+static uint16_t publish(const struct tm_module *module) {
     struct tm_header *header = tm_recording.header;
     uint64_t index = header->images.used;
     while (index >= tm_load64(&header->images.reserved)) {
         if (index >= header->images.capacity || tm_area_wait(&header->images, index + 1) != TM_WAIT_AGAIN) return TM_IMAGE_NONE;
     }
     struct tm_image *image = &tm_recording.images[index];
-    image->start = object->start;
-    image->end = object->end;
-    image->bias = object->bias;
+    image->start = module->start;
+    image->end = module->end;
+    image->bias = module->bias;
     // The main program has no name in the loader's list.
-    image->path = object->path && object->path[0] ? tm_text_add(object->path, strlen(object->path)) : header->executable_text;
-    read_build_id(object, image);
+    image->path = module->path && module->path[0] ? tm_text_add(module->path, strlen(module->path)) : header->executable_text;
+    read_build_id(module, image);
     tm_store16(&image->state, 1);
     tm_store64(&header->images.used, index + 1);
     return (uint16_t)index;
@@ -117,19 +71,18 @@ static uint16_t publish(const struct object *object) {
 void tm_images_reset(void) {
     publishing = 0;
     tm_images_unloaded = 0;
-    // Here and not later: dlsym takes the loader's lock.
-    if (!lookup) lookup = (int (*)(void *, struct dl_find_object *))dlsym(RTLD_DEFAULT, "_dl_find_object");
+    tm_module_initialize();
 }
 
 uint16_t tm_image_of(uintptr_t pc, uint16_t hint) {
     if (hint != TM_IMAGE_NONE && holds(&tm_recording.images[hint], pc)) return hint;
     uint16_t image = known(pc);
     if (image != TM_IMAGE_NONE) return image;
-    struct object object;
-    if (!find(pc, &object)) return TM_IMAGE_NONE;
+    struct tm_module module;
+    if (tm_module_find(&module, pc) == TM_MODULE_NONE) return TM_IMAGE_NONE;
     while (!tm_swap32(&publishing, 0, 1)) TM_CALL(sched_yield, 0, 0, 0, 0, 0, 0);
     image = known(pc);
-    if (image == TM_IMAGE_NONE) image = publish(&object);
+    if (image == TM_IMAGE_NONE) image = publish(&module);
     tm_store32(&publishing, 0);
     return image;
 }
@@ -140,8 +93,9 @@ bool tm_images_refresh(void) {
     for (uint64_t i = 0; i < used; i++) {
         struct tm_image *image = &tm_recording.images[i];
         if (tm_load16(&image->state) != 1) continue;
-        struct object object;
-        if (find(image->start, &object) && object.start == image->start && object.end == image->end) continue;
+        struct tm_module module;
+        bool is_there = tm_module_find(&module, image->start) != TM_MODULE_NONE;
+        if (is_there && module.start == image->start && module.end == image->end) continue;
         tm_store16(&image->state, 2);
         any = true;
     }

@@ -1,33 +1,18 @@
-// unwind_rules.c: the table of rules, and the module that an address is in.
+// unwind_rules.c: the table of rules, compiled when an address is met for the first time.
 #define _GNU_SOURCE
 #include "unwind_rules.h"
 
 #include "cfi.h"
 #include "cpu.h"
 
-#include <dlfcn.h>
-#include <link.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
 
 struct tm_rule_table tm_rules;
 
-#define HEADERS_WITHIN 4096u  // the ELF header and the program headers are taken only from a module's first page
-
-// glibc 2.35 and later: takes no lock and may be called from anywhere. The layout is glibc's ABI.
-struct found_object {
-    unsigned long long flags;
-    void *start, *end;
-    struct link_map *link_map;
-    void *index;
-    unsigned long long reserved[8];
-};
-static int (*find_object)(void *, struct found_object *);
-
 void tm_rules_initialize(void) {
     if (tm_rules.entries) return;
-    *(void **)&find_object = dlsym(RTLD_DEFAULT, "_dl_find_object");
     size_t size = sizeof(struct tm_rule_entry) * TM_RULE_WAYS << TM_RULE_BUCKETS_LOG2;
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     tm_rules.entries = memory == MAP_FAILED ? NULL : memory;
@@ -39,49 +24,6 @@ void tm_rules_forget(void) {
     if ((epoch & 0xffff) == 0 && tm_rules.entries)
         for (size_t i = 0; i < (size_t)TM_RULE_WAYS << TM_RULE_BUCKETS_LOG2; i++)
             __atomic_store_n(&tm_rules.entries[i].key, 0, __ATOMIC_RELEASE);
-}
-
-static int module_from_header(struct tm_module *module, const struct found_object *found) {
-    const Elf64_Ehdr *header = found->start;
-    if (memcmp(header->e_ident, ELFMAG, SELFMAG) != 0 || header->e_ident[EI_CLASS] != ELFCLASS64) return 0;
-    if (header->e_phentsize != sizeof(Elf64_Phdr) || header->e_phoff % _Alignof(Elf64_Phdr) != 0) return 0;
-    if (header->e_phoff > HEADERS_WITHIN || header->e_phnum > (HEADERS_WITHIN - header->e_phoff) / sizeof(Elf64_Phdr)) return 0;
-    module->bias = found->link_map->l_addr;
-    module->segments = (const Elf64_Phdr *)((const uint8_t *)header + header->e_phoff);
-    module->segment_count = header->e_phnum;
-    module->index = found->index;
-    return 1;
-}
-
-struct search {
-    uintptr_t address;
-    struct tm_module *module;
-};
-
-static int visit_module(struct dl_phdr_info *info, size_t size, void *context) {
-    (void)size;
-    struct search *search = context;
-    const uint8_t *index = NULL;
-    int inside = 0;
-    for (size_t i = 0; i < info->dlpi_phnum; i++) {
-        const Elf64_Phdr *segment = &info->dlpi_phdr[i];
-        uintptr_t start = info->dlpi_addr + segment->p_vaddr;
-        if (segment->p_type == PT_LOAD && search->address - start < segment->p_memsz) inside = 1;
-        if (segment->p_type == PT_GNU_EH_FRAME) index = (const uint8_t *)start;
-    }
-    if (!inside) return 0;
-    *search->module = (struct tm_module){info->dlpi_addr, info->dlpi_phdr, info->dlpi_phnum, index};
-    return 1;
-}
-
-enum tm_module_search tm_module_find(struct tm_module *module, uintptr_t address) {
-    if (!find_object) {
-        struct search search = {address, module};
-        return dl_iterate_phdr(visit_module, &search) ? TM_MODULE_FOUND : TM_MODULE_NONE;
-    }
-    struct found_object found;
-    if (find_object((void *)address, &found) != 0) return TM_MODULE_NONE;
-    return module_from_header(module, &found) ? TM_MODULE_FOUND : TM_MODULE_ODD;
 }
 
 static int is_async_entry(const struct tm_module *module, uintptr_t function) {
