@@ -60,7 +60,8 @@ void tm_stack_table_reset(void) {
 }
 
 void tm_stack_cache_reset(struct tm_stack_cache *cache) {
-    memset(cache->entries, 0, sizeof cache->entries);
+    if (cache->is_filled) memset(cache->entries, 0, sizeof cache->entries);
+    cache->is_filled = 0;
     cache->unloaded = __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE);
     cache->last_image = TM_IMAGE_NONE;
 }
@@ -160,5 +161,6 @@ uint32_t tm_stack_child_slow(struct tm_stack_cache *cache, struct tm_stack_entry
         if (node == 0) node = value.node;
     }
     *entry = (struct tm_stack_entry){value.key, parent, node};
+    cache->is_filled = 1;
     return node;
 }

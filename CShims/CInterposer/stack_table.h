@@ -22,6 +22,7 @@ struct tm_stack_cache {
     struct tm_stack_entry entries[TM_STACK_CACHE_ENTRIES];
     uint32_t unloaded;   // tm_images_unloaded when the entries were valid
     uint16_t last_image;
+    uint16_t is_filled;  // 0: all entries are empty, and their pages perhaps never touched
 };
 
 // Forgets everything: a new recording has begun.
