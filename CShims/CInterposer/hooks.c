@@ -138,22 +138,25 @@ static inline void reallocated(struct tm_thread *thread, void *old, void *result
     else tm_put_event(thread, true, TM_EVENT_REALLOC_FAILED, (uintptr_t)old, 0, 0);
 }
 
-TM_TRACED void *traced_realloc(void *block, size_t size) {
+// In a hook's own frame, so that `caller` is the program's call.
+static inline __attribute__((always_inline)) void *reallocate(void *block, size_t size, struct tm_caller caller) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
     if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, size);
     void *result;
     if (!block) {
         result = tm_real.realloc(NULL, size);
-        if (result) tm_allocated(thread, TM_EVENT_ALLOCATE, result, size, TM_CALLER);
+        if (result) tm_allocated(thread, TM_EVENT_ALLOCATE, result, size, caller);
     } else {
         tm_freeing(thread, TM_EVENT_REALLOC_RELEASE, block);
         result = tm_real.realloc(block, size);
-        reallocated(thread, block, result, size, TM_CALLER);
+        reallocated(thread, block, result, size, caller);
     }
     tm_leave(thread, epoch);
     return result;
 }
+
+TM_TRACED void *traced_realloc(void *block, size_t size) { return reallocate(block, size, TM_CALLER); }
 
 TM_HOOK void *realloc(void *block, size_t size) {
     if (is_off() && !tm_arena_owns(block)) return tm_real.realloc(block, size);
@@ -161,25 +164,12 @@ TM_HOOK void *realloc(void *block, size_t size) {
 }
 
 TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
-    uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
     size_t product;
     if (__builtin_mul_overflow(count, size, &product)) {
         errno = ENOMEM;
         return NULL;
     }
-    if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, product);
-    void *result;
-    if (!block) {
-        result = tm_real.realloc(NULL, product);
-        if (result) tm_allocated(thread, TM_EVENT_ALLOCATE, result, product, TM_CALLER);
-    } else {
-        tm_freeing(thread, TM_EVENT_REALLOC_RELEASE, block);
-        result = tm_real.realloc(block, product);
-        reallocated(thread, block, result, product, TM_CALLER);
-    }
-    tm_leave(thread, epoch);
-    return result;
+    return reallocate(block, product, TM_CALLER);
 }
 
 TM_TRACED int traced_posix_memalign(void **block, size_t alignment, size_t size) {

@@ -3,7 +3,6 @@
 #include "recorder.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 
