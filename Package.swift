@@ -51,6 +51,7 @@ let package = Package(
         .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
         .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
+        .target(name: "HeapGraph", dependencies: ["AllocationProfile"], swiftSettings: swift),
         .target(
             name: "AllocationReports", dependencies: ["AllocationProfile", "CZlib"],
             // In the command itself: a page needs no file beside it.
@@ -78,6 +79,7 @@ let package = Package(
         .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
         .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),
         .testTarget(name: "AllocationStoreTests", dependencies: ["AllocationStore", "CSQLite"], swiftSettings: swift),
+        .testTarget(name: "HeapGraphTests", dependencies: ["HeapGraph"], swiftSettings: swift),
         .testTarget(name: "AllocationReportsTests", dependencies: ["AllocationReports", "CZlib"], swiftSettings: swift),
         .testTarget(name: "EndToEndTests", exclude: [], swiftSettings: swift),
     ]
