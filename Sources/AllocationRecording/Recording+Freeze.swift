@@ -7,7 +7,7 @@ import Glibc
 /// A process's heap at one moment, and the stacks that allocated it.
 package struct FrozenHeap: Sendable {
     package var image: HeapImage
-    /// `HeapImage.Block.stack` is a stack of it.
+    /// `FrozenProcess.Block.stack` is a stack of it.
     package var snapshot: Snapshot
 }
 
@@ -30,11 +30,11 @@ extension Recording {
     /// The blocks and stacks that belong to an image; all events up to it have been taken.
     func frozenHeap(_ memory: Unsafe.ImageMemory, frameLimit: Int, isFromStart: Bool) -> FrozenHeap {
         let (snapshot, stackOfRow) = picture(frameLimit: frameLimit, at: SystemCalls.monotonic())
-        var blocks: [HeapImage.Block] = []
+        var blocks: [FrozenProcess.Block] = []
         blocks.reserveCapacity(merge.ledger.live.count)
         merge.ledger.live.visit { block in
             blocks.append(
-                HeapImage.Block(
+                FrozenProcess.Block(
                     address: block.address, size: UInt64(block.size), stack: stackOfRow[block.row], generation: Int32(block.generation)))
         }
         blocks.sort { $0.address < $1.address }

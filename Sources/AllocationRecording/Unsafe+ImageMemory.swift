@@ -1,4 +1,5 @@
 // Unsafe+ImageMemory.swift: the memory of a heap image, its parts bounded once.
+import AllocationProfile
 import CFreezer
 import Glibc
 
@@ -57,45 +58,45 @@ extension Unsafe {
             return UnsafeBufferPointer(start: start, count: Int(part.count))
         }
 
-        func threads() -> [HeapImage.Thread] {
+        func threads() -> [FrozenProcess.Thread] {
             let words = elements(header.words, UInt64.self)
             return elements(header.threads, tm_heap_image_thread.self).map { thread in
                 let first = Int(min(thread.first_word, UInt64(words.count)))
                 let end = min(first + Int(thread.word_count), words.count)
-                return HeapImage.Thread(
+                return FrozenProcess.Thread(
                     id: Int32(truncatingIfNeeded: thread.id), stackPointer: thread.stack_pointer, threadPointer: thread.thread_pointer,
                     registers: Array(words[first..<end]))
             }
         }
 
-        func mappings() -> [HeapImage.Mapping] {
+        func mappings() -> [FrozenProcess.Mapping] {
             let text = elements(header.text, UInt8.self)
             return elements(header.mappings, tm_heap_image_mapping.self).compactMap { mapping in
                 guard mapping.start < mapping.end else { return nil }
                 func has(_ flag: tm_mapping_flag) -> Bool { mapping.flags & flag.rawValue != 0 }
                 let name = Int(mapping.name)
                 let letters = name > 0 && name < text.count ? text[name...].prefix { $0 != UInt8(ascii: "\n") } : text[0..<0]
-                return HeapImage.Mapping(
+                return FrozenProcess.Mapping(
                     addresses: mapping.start..<mapping.end, isReadable: has(TM_MAPPING_READ), isWritable: has(TM_MAPPING_WRITE),
                     isExecutable: has(TM_MAPPING_EXECUTE), isShared: has(TM_MAPPING_SHARED), name: String(decoding: letters, as: UTF8.self),
-                    fileOffset: mapping.offset, inode: mapping.inode)
+                    fileOffset: mapping.offset)
             }
         }
 
-        func pieces() -> [HeapImage.Piece] {
+        func pieces() -> [FrozenProcess.Piece] {
             var end: UInt64 = 0
             return elements(header.pieces, tm_heap_image_piece.self).compactMap { piece in
                 guard piece.address >= end, piece.size > 0, piece.address < 1 << 56, piece.size < 1 << 46, piece.offset <= UInt64(size),
                     piece.size <= UInt64(size) - piece.offset, piece.offset % 8 == 0, piece.address % 8 == 0
                 else { return nil }
                 end = piece.address + piece.size
-                return HeapImage.Piece(address: piece.address, size: piece.size, offset: Int(piece.offset))
+                return FrozenProcess.Piece(address: piece.address, size: piece.size, offset: Int(piece.offset))
             }
         }
 
-        func blocks() -> [HeapImage.Block] { Array(elements(header.blocks, HeapImage.Block.self)) }
+        func blocks() -> [FrozenProcess.Block] { Array(elements(header.blocks, FrozenProcess.Block.self)) }
 
-        func append(_ blocks: [HeapImage.Block], flags: UInt32, exit: (thread: Int32, stack: UInt64)?) -> Bool {
+        func append(_ blocks: [FrozenProcess.Block], flags: UInt32, exit: (thread: Int32, stack: UInt64)?) -> Bool {
             let start = (size + 7) & ~7
             let isWritten = blocks.withUnsafeBytes { bytes in
                 var done = 0
