@@ -34,8 +34,10 @@ struct OwnMemory: MemoryReader {
 
     static func address(_ object: AnyObject) -> UInt64 { UInt64(UInt(bitPattern: Unmanaged.passUnretained(object).toOpaque())) }
 
+    /// What the C library says in front of a block; 0 where that makes no sense.
     static func size(_ address: UInt64) -> UInt64 {
-        UInt64(mallocUsableSize(UnsafeMutableRawPointer(bitPattern: UInt(address))))
+        guard let header: UInt64 = OwnMemory().load(at: address &- 8), header & ~7 >= 32, header < 1 << 24 else { return 0 }
+        return (header & ~7) - (header & 2 == 0 ? 8 : 16)
     }
 }
 
@@ -74,6 +76,3 @@ struct Looker {
 private func processVMRead(
     _ process: pid_t, _ local: UnsafePointer<iovec>, _ localCount: UInt, _ remote: UnsafePointer<iovec>, _ remoteCount: UInt, _ flags: UInt
 ) -> Int
-
-@_silgen_name("malloc_usable_size")
-private func mallocUsableSize(_ block: UnsafeMutableRawPointer?) -> Int

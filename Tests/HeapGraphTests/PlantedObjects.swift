@@ -111,6 +111,7 @@ final class Everything {
     var error: any Error
     var closure: () -> Void
     var optionalClosure: (() -> Void)?
+    var twoCaptures: () -> Int
     var tree: Tree
     var dictionary: [String: Plain] = [:]
     var set: Set<ObjectIdentifier> = []
@@ -134,6 +135,8 @@ final class Everything {
         error = Failure(plain: plain)
         closure = { _ = plain.number }
         optionalClosure = closure
+        let number = plain.number
+        twoCaptures = { number + plain.number }
         tree = .leaf(plain)
         object = plain
         nested = .init(element: plain, plain: plain)

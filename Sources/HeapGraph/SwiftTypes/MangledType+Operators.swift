@@ -12,7 +12,9 @@ extension MangledType {
         }
         switch Unicode.Scalar(character) {
         case "S": return standard()
-        case "s": stack.append(.context(["Swift"])); return true
+        case "s":
+            stack.append(.context(["Swift"]))
+            return true
         case "A": return substitution()
         case "B": return builtin()
         case "C", "V", "O": return nominal(isProtocol: false)
@@ -24,10 +26,16 @@ extension MangledType {
         case "q": return parameter()
         case "t": return tuple()
         case "x": return push(.parameter(depth: 0, index: 0))
-        case "y": stack.append(.emptyList); return true
-        case "_": stack.append(.firstElement); return true
+        case "y":
+            stack.append(.emptyList)
+            return true
+        case "_":
+            stack.append(.firstElement)
+            return true
         case "z": return true
-        case "K": stack.append(.throwing); return true
+        case "K":
+            stack.append(.throwing)
+            return true
         case "I": return loweredFunction()
         case "X": return extended()
         case "Y": return annotation()
@@ -182,7 +190,8 @@ extension MangledType {
         }
         return push(
             .existential(
-                .init(protocols: protocols.reversed(), superclass: superclass, isClassBound: isClassBound, isError: false, witnessTables: 0)))
+                .init(protocols: protocols.reversed(), superclass: superclass, isClassBound: isClassBound, isError: false, witnessTables: 0)
+            ))
     }
 
     // MARK: Functions

@@ -32,7 +32,15 @@ struct MangledType {
             let piece = memory.reader.bytes(at: address &+ UInt64(bytes.count), count: 64)
             if piece.isEmpty { return nil }
             for byte in piece {
-                if skip > 0 { skip -= 1 } else if byte == 0 { return bytes } else if byte <= 0x17 { skip = 4 } else if byte <= 0x1F { skip = 8 }
+                if skip > 0 {
+                    skip -= 1
+                } else if byte == 0 {
+                    return bytes
+                } else if byte <= 0x17 {
+                    skip = 4
+                } else if byte <= 0x1F {
+                    skip = 8
+                }
                 bytes.append(byte)
             }
         }
@@ -87,7 +95,9 @@ struct MangledType {
 
     mutating func popType() -> TypeExpression? {
         switch stack.last {
-        case .type(let type): stack.removeLast(); return type
+        case .type(let type):
+            stack.removeLast()
+            return type
         case .protocolType(let reference):
             stack.removeLast()
             return .existential(

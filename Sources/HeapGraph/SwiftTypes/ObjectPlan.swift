@@ -131,7 +131,8 @@ extension SwiftTypeReader {
         var isProved = true
         plan.fieldsAreKnown = true
         for index in 0..<Int(count) {
-            let type = memory.relative(at: description &+ 12 &+ UInt64(index) * 4).map { self.type(mangledAt: $0) } ?? TypeExpression.unknown
+            let type =
+                memory.relative(at: description &+ 12 &+ UInt64(index) * 4).map { self.type(mangledAt: $0) } ?? TypeExpression.unknown
             let bound = parameters.isEmpty ? type : type.substituted(environment(parameters))
             names.append(name(of: bound))
             guard isProved else { continue }
@@ -147,20 +148,19 @@ extension SwiftTypeReader {
             offset += shape.size
         }
         plan.instanceSize = UInt64(offset)
-        plan.typeName = "closure (" + names.joined(separator: ", ") + ")"
+        // The compiler's boxes of a known type look the same.
+        plan.typeName = (count == 1 && bindings.isEmpty ? "box or closure (" : "closure (") + names.joined(separator: ", ") + ")"
         return plan
     }
 
-    /// Which binding word holds the metadata of which parameter: `B1_` is the second word.
+    /// Which binding word holds the metadata of which parameter: `B1` is the second word.
     private func parameters(sources: Int, at address: UInt64, bindings: [UInt64]) -> [TypeExpression: TypeExpression] {
         var parameters: [TypeExpression: TypeExpression] = [:]
         for index in 0..<UInt64(sources) {
             let at = address &+ index * 8
             guard let mangled = memory.relative(at: at), let source = memory.relative(at: at &+ 4).flatMap({ memory.text(at: $0) }),
-                source.hasPrefix("B"), source.hasSuffix("_")
+                source.hasPrefix("B"), let binding = Int(source.dropFirst().prefix { $0.isNumber }), bindings.indices.contains(binding)
             else { continue }
-            let number = source.dropFirst().dropLast()
-            guard let binding = number.isEmpty ? 0 : Int(number), bindings.indices.contains(binding) else { continue }
             parameters[type(mangledAt: mangled)] = .metadata(bindings[binding])
         }
         return parameters

@@ -54,7 +54,8 @@ enum StandardType: String, Hashable, Sendable {
     static let protocols: [UInt8: String] = [
         UInt8(ascii: "Q"): "Swift.Equatable", UInt8(ascii: "H"): "Swift.Hashable", UInt8(ascii: "L"): "Swift.Comparable",
         UInt8(ascii: "E"): "Swift.Encodable", UInt8(ascii: "e"): "Swift.Decodable", UInt8(ascii: "T"): "Swift.Sequence",
-        UInt8(ascii: "t"): "Swift.IteratorProtocol", UInt8(ascii: "l"): "Swift.Collection", UInt8(ascii: "K"): "Swift.BidirectionalCollection",
+        UInt8(ascii: "t"): "Swift.IteratorProtocol", UInt8(ascii: "l"): "Swift.Collection",
+        UInt8(ascii: "K"): "Swift.BidirectionalCollection",
         UInt8(ascii: "k"): "Swift.RandomAccessCollection", UInt8(ascii: "M"): "Swift.MutableCollection",
         UInt8(ascii: "m"): "Swift.RangeReplaceableCollection", UInt8(ascii: "B"): "Swift.BinaryFloatingPoint",
         UInt8(ascii: "F"): "Swift.FloatingPoint", UInt8(ascii: "G"): "Swift.RandomNumberGenerator", UInt8(ascii: "j"): "Swift.Numeric",

@@ -13,12 +13,11 @@ extension SwiftTypeReader {
                 guard let extended = memory.relative(at: address &+ 8) else { break }
                 switch type(mangledAt: extended) {
                 case .nominal(let type, _): at = type
-                case .standard(let type, _): 
-                    for component in type.rawValue.split(separator: ".").reversed() {
-                        var named = context
-                        named.name = String(component)
-                        path.append(named)
-                    }
+                case .standard(let type, _):
+                    // The extension itself stands for the type, whose descriptor is not known: it has its parameters.
+                    var named = context
+                    named.name = type.rawValue
+                    path.append(named)
                     return path.reversed()
                 default: break
                 }
@@ -29,6 +28,14 @@ extension SwiftTypeReader {
         return path.reversed()
     }
 
+    /// Generic parameters of a context and of all around it.
+    func parameterCount(of context: ContextDescriptor) -> Int {
+        if context.kind == .extension {
+            return context.isGeneric ? NominalDescriptor.parameters(at: context.address &+ 12, in: memory).count : 0
+        }
+        return context.isType ? nominal(at: context.address)?.parameters.count ?? 0 : 0
+    }
+
     /// `Module.Outer<Argument>.Inner`
     func name(ofDescriptor descriptor: UInt64, arguments: [TypeExpression], depth: Int = 0) -> String {
         var name = ""
@@ -36,8 +43,8 @@ extension SwiftTypeReader {
         for context in path(of: descriptor) {
             if !name.isEmpty { name += "." }
             name += context.name
-            let count = min(nominal(at: context.address)?.parameters.count ?? 0, arguments.count)
-            guard context.isType || context.kind == .extension, count > used else { continue }
+            let count = min(parameterCount(of: context), arguments.count)
+            guard count > used else { continue }
             name += list(arguments[used..<count], depth: depth)
             used = count
         }

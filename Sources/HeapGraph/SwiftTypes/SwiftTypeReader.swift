@@ -3,44 +3,31 @@
 /// What is known about a program's types. Everything comes from its memory, so nothing is believed that is not checked.
 final class SwiftTypeReader {
     let memory: SwiftMemory
-    private var contexts: [UInt64: ContextDescriptor?] = [:]
-    private var nominals: [UInt64: NominalDescriptor?] = [:]
-    private var standards: [UInt64: StandardType?] = [:]
-    private var expanded: [UInt64: TypeExpression?] = [:]
-    private var statics: [UInt64: UInt64?] = [:]
-    private var recordLists: [UInt64: [FieldRecord]?] = [:]
+    private let contexts = Memo<ContextDescriptor>()
+    private let nominals = Memo<NominalDescriptor>()
+    private let standards = Memo<StandardType>()
+    private let expanded = Memo<TypeExpression>()
+    private let statics = Memo<UInt64>()
+    private let recordLists = Memo<[FieldRecord]>()
     /// Forms of types, filled by `TypeShape`'s builder.
     var shapes: [TypeExpression: TypeShape?] = [:]
     /// Work left for the type that is being read: hostile metadata could describe types that are exponentially large.
     var budget = 0
 
     static let deepest = 32
-    /// More than any program has; keeps hostile memory from filling ours.
-    private static let mostRemembered = 200_000
-
     init(memory: SwiftMemory) { self.memory = memory }
 
-    private func remembered<Value>(
-        _ cache: ReferenceWritableKeyPath<SwiftTypeReader, [UInt64: Value?]>, _ address: UInt64, _ read: () -> Value?
-    ) -> Value? {
-        if let known = self[keyPath: cache][address] { return known }
-        let value = read()
-        if self[keyPath: cache].count >= Self.mostRemembered { self[keyPath: cache].removeAll() }
-        self[keyPath: cache][address] = .some(value)
-        return value
-    }
-
     func context(at address: UInt64) -> ContextDescriptor? {
-        remembered(\.contexts, address) { ContextDescriptor(at: address, in: memory) }
+        contexts.value(of: address) { ContextDescriptor(at: address, in: memory) }
     }
 
     func nominal(at address: UInt64) -> NominalDescriptor? {
-        remembered(\.nominals, address) { context(at: address).flatMap { NominalDescriptor($0, in: memory) } }
+        nominals.value(of: address) { context(at: address).flatMap { NominalDescriptor($0, in: memory) } }
     }
 
     /// The standard library's type that a descriptor describes, if its form is known.
     func standard(at address: UInt64) -> StandardType? {
-        remembered(\.standards, address) {
+        standards.value(of: address) {
             guard let type = context(at: address), type.isType, let parent = type.parent.flatMap({ context(at: $0) }),
                 parent.kind == .module, parent.name == "Swift" || parent.name == "_Concurrency"
             else { return nil }
@@ -51,7 +38,7 @@ final class SwiftTypeReader {
     /// Stored properties or cases; nil without reflection metadata.
     func records(of nominal: NominalDescriptor) -> [FieldRecord]? {
         guard let fields = nominal.fields else { return nil }
-        return remembered(\.recordLists, fields) { FieldRecord.records(at: fields, in: memory) }
+        return recordLists.value(of: fields) { FieldRecord.records(at: fields, in: memory) }
     }
 
     // MARK: Mangled names
@@ -116,7 +103,7 @@ final class SwiftTypeReader {
 
     /// The type that metadata stands for, one level deep; nil for what is no metadata of a type.
     func expression(ofMetadata metadata: UInt64) -> TypeExpression? {
-        remembered(\.expanded, metadata) { readExpression(ofMetadata: metadata) }
+        expanded.value(of: metadata) { readExpression(ofMetadata: metadata) }
     }
 
     private func readExpression(ofMetadata metadata: UInt64) -> TypeExpression? {
@@ -132,7 +119,9 @@ final class SwiftTypeReader {
         case 0x300:
             return memory.witnessedLayout(ofMetadata: metadata).map { .builtin(.bits($0.size * 8)) }
         case 0x301:
-            guard let count = memory.word(at: metadata &+ 8), count <= 256, let labelText = memory.word(at: metadata &+ 16) else { return nil }
+            guard let count = memory.word(at: metadata &+ 8), count <= 256, let labelText = memory.word(at: metadata &+ 16) else {
+                return nil
+            }
             let labels = labelText == 0 ? [] : (memory.text(at: labelText) ?? "").split(separator: " ", omittingEmptySubsequences: false)
             var elements: [TypeExpression.Element] = []
             for index in 0..<Int(count) {
@@ -145,7 +134,9 @@ final class SwiftTypeReader {
             guard let flags = memory.word(at: metadata &+ 8), let result = memory.word(at: metadata &+ 16), flags & 0xFFFF <= 256 else {
                 return nil
             }
-            let parameters = (0..<(flags & 0xFFFF)).map { memory.word(at: metadata &+ 24 &+ $0 * 8).map(TypeExpression.metadata) ?? .unknown }
+            let parameters = (0..<(flags & 0xFFFF)).map {
+                memory.word(at: metadata &+ 24 &+ $0 * 8).map(TypeExpression.metadata) ?? .unknown
+            }
             let convention: TypeExpression.Function.Convention = [.thick, .thin, .thin, .c][Int(flags >> 16 & 3)]
             return .function(
                 .init(
@@ -194,16 +185,18 @@ final class SwiftTypeReader {
     func environment(of descriptor: UInt64, arguments: [TypeExpression]) -> GenericEnvironment {
         var levels: [Int] = []
         for context in path(of: descriptor) {
-            guard context.isType, let count = nominal(at: context.address)?.parameters.count, count > levels.last ?? 0 else { continue }
-            levels.append(count)
+            let count = parameterCount(of: context)
+            if count > levels.last ?? 0 { levels.append(count) }
         }
         return GenericEnvironment(levels: levels, arguments: arguments)
     }
 
     /// Metadata of a type without parameters, where its access function only returns a constant or what it remembers.
     func staticMetadata(of descriptor: UInt64) -> UInt64? {
-        remembered(\.statics, descriptor) {
-            guard let nominal = nominal(at: descriptor), nominal.parameters.isEmpty, let function = nominal.accessFunction else { return nil }
+        statics.value(of: descriptor) {
+            guard let nominal = nominal(at: descriptor), nominal.parameters.isEmpty, let function = nominal.accessFunction else {
+                return nil
+            }
             return MetadataAccessor.candidates(at: function, in: memory).first { candidate in
                 guard candidate & 7 == 0, let kind = memory.word(at: candidate) else { return false }
                 switch kind {
@@ -213,5 +206,20 @@ final class SwiftTypeReader {
                 }
             }
         }
+    }
+}
+
+/// What was found out about addresses, also that there is nothing to find.
+private final class Memo<Value> {
+    private var known: [UInt64: Value?] = [:]
+    /// More than any program has; keeps hostile memory from filling ours.
+    private static var most: Int { 200_000 }
+
+    func value(of address: UInt64, _ read: () -> Value?) -> Value? {
+        if let value = known[address] { return value }
+        let value = read()
+        if known.count >= Self.most { known.removeAll() }
+        known[address] = .some(value)
+        return value
     }
 }
