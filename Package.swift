@@ -68,7 +68,7 @@ let package = Package(
             name: "TraceMallocCommand",
             dependencies: [
                 "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "AllocationReports",
-                "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "HeapGraph", "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
 

@@ -9,6 +9,11 @@ package struct FrozenHeap: Sendable {
     package var image: HeapImage
     /// `FrozenProcess.Block.stack` is a stack of it.
     package var snapshot: Snapshot
+
+    package init(image: HeapImage, snapshot: Snapshot) {
+        self.image = image
+        self.snapshot = snapshot
+    }
 }
 
 extension Recording {

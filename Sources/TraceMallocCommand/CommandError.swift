@@ -16,6 +16,9 @@ enum CommandError: Error, CustomStringConvertible {
     case noAnswer(RecordingError)
     case binaryOnTerminal(String)
     case cannotExport(ExportError)
+    case noSuppressions(path: String, reason: String)
+    /// A program whose leaks were asked for ended in a way that does not wait for us.
+    case nothingExamined(program: String)
 
     case refused(ProgramRefusal)
     /// `tried`: directories, or the path that the user set.
@@ -33,7 +36,7 @@ enum CommandError: Error, CustomStringConvertible {
     var exitCode: Int32 {
         switch self {
         case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer, .binaryOnTerminal,
-            .cannotExport:
+            .cannotExport, .noSuppressions, .nothingExamined:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
@@ -54,6 +57,9 @@ enum CommandError: Error, CustomStringConvertible {
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
         case .binaryOnTerminal(let format): "\(format) is not for terminals; name a file with -o, or send the output to a program"
         case .cannotExport(let error): "\(error)"
+        case .noSuppressions(let path, let reason): "cannot use the suppressions \(path): \(reason)"
+        case .nothingExamined(let program):
+            "\(program) could not be looked at when it ended: it was killed, ended by a system call of its own, or became another program"
         case .refused(let refusal): "\(refusal)"
         case .noLibrary(let tried):
             "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"
