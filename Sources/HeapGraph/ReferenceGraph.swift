@@ -92,9 +92,25 @@ package final class ReferenceGraph: @unchecked Sendable {
                     queue.append(target)
                 }
             }
-            if !isWhole { unreadableBlocks += 1 }
+            if !isWhole && isProtected(table.addresses(of: block)) { unreadableBlocks += 1 }
         }
         queue.removeAll(keepingCapacity: false)
+    }
+
+    /// Pages that were never written are not copied, and hold nothing; what may not be read may hold anything.
+    private func isProtected(_ range: Range<UInt64>) -> Bool {
+        let mappings = program.process.mappings
+        var low = 0
+        var high = mappings.count
+        while low < high {
+            let middle = (low + high) / 2
+            if mappings[middle].addresses.upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        while low < mappings.count, mappings[low].addresses.lowerBound < range.upperBound {
+            if !mappings[low].isReadable { return true }
+            low += 1
+        }
+        return false
     }
 
     /// Calls `body` for each word of a block that refers to a block. False: not all of it is readable.
