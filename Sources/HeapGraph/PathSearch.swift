@@ -21,6 +21,12 @@ extension ReferenceGraph {
         var found: [HeapPath] = []
         // The shortest way of all; if it comes from a root, no block is part of it.
         if let first = path(to: target) { found.append(first) }
+        var kinds = Set(found.filter { $0.steps.count == 1 }.map(\.root.kind))
+        forEachRootReference { block, root in
+            if block == target, kinds.insert(root.kind).inserted {
+                found.append(HeapPath(root: root, steps: [HeapPath.Step(block: block, offset: 0)]))
+            }
+        }
         for block in 0..<Int32(blocks.count) where block != target && isReached(block) && parents[Int(target)] != block {
             var offset: UInt64?
             _ = forEachReference(of: block) { at, other in if other == target && offset == nil { offset = at } }

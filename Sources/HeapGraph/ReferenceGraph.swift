@@ -36,12 +36,7 @@ package final class ReferenceGraph: @unchecked Sendable {
         parents = .allocate(capacity: max(blocks.count, 1))
         parents.initialize(repeating: -1, count: max(blocks.count, 1))
         queue.reserveCapacity(blocks.count)
-        for (thread, words) in roots.registers {
-            for word in words { reachRoot(word, .register(thread: thread), at: 0) }
-        }
-        for area in roots.areas {
-            _ = program.memory.forEachWord(in: area.addresses) { address, word in reachRoot(word, area.kind, at: address) }
-        }
+        forEachRootWord { word, kind, address in reachRoot(word, kind, at: address) }
         spread()
     }
 
@@ -68,6 +63,24 @@ package final class ReferenceGraph: @unchecked Sendable {
         rootHits.append(RootHit(kind: kind, address: address))
         parents[Int(block)] = Int32(truncatingIfNeeded: -2 - (rootHits.count - 1))
         queue.append(block)
+    }
+
+    @inline(__always)
+    private func forEachRootWord(_ body: (_ word: UInt64, _ kind: RootKind, _ address: UInt64) -> Void) {
+        for (thread, words) in roots.registers {
+            for word in words { body(word, .register(thread: thread), 0) }
+        }
+        for area in roots.areas {
+            _ = program.memory.forEachWord(in: area.addresses) { address, word in body(word, area.kind, address) }
+        }
+    }
+
+    /// Every reference of the roots, also to blocks that are reached in another way, too.
+    func forEachRootReference(_ body: (_ block: Int32, _ root: RootHit) -> Void) {
+        forEachRootWord { word, kind, address in
+            let block = table.find(word & Self.addressMask)
+            if block >= 0 { body(block, RootHit(kind: kind, address: address)) }
+        }
     }
 
     /// Takes further blocks as reachable, with all that they lead to.

@@ -19,6 +19,8 @@ enum CommandError: Error, CustomStringConvertible {
     case noSuppressions(path: String, reason: String)
     /// A program whose leaks were asked for ended in a way that does not wait for us.
     case nothingExamined(program: String)
+    case noSuchType(String, pid: Int32)
+    case noSuchBlock(UInt64, pid: Int32)
 
     case refused(ProgramRefusal)
     /// `tried`: directories, or the path that the user set.
@@ -36,7 +38,8 @@ enum CommandError: Error, CustomStringConvertible {
     var exitCode: Int32 {
         switch self {
         case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer, .binaryOnTerminal,
-            .cannotExport, .noSuppressions, .nothingExamined:
+            .cannotExport, .noSuppressions, .nothingExamined, .noSuchType,
+            .noSuchBlock:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
@@ -60,6 +63,10 @@ enum CommandError: Error, CustomStringConvertible {
         case .noSuppressions(let path, let reason): "cannot use the suppressions \(path): \(reason)"
         case .nothingExamined(let program):
             "\(program) could not be looked at when it ended: it was killed, ended by a system call of its own, or became another program"
+        case .noSuchType(let name, let pid):
+            "process \(pid) has no object of a type with \(name) in its name; see `tracemalloc heap \(pid)`"
+        case .noSuchBlock(let address, let pid):
+            "no live block of process \(pid) holds the address 0x\(String(address, radix: 16)); see `tracemalloc heap \(pid) --type NAME`"
         case .refused(let refusal): "\(refusal)"
         case .noLibrary(let tried):
             "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"

@@ -35,15 +35,6 @@ struct HeapExamination {
     var reader: SwiftObjects { SwiftObjects(memory: program.memory, modules: program.modules) }
 
     func leaks(_ suppressions: LeakSuppressions) -> LeakReport {
-        if Unsafe.variable("TM_DEBUG") != nil {
-            let graph = ReferenceGraph(program)
-            var reader = reader
-            print(program.process.exit as Any, program.process.threads.map { ($0.id, String($0.stackPointer, radix: 16), String($0.threadPointer, radix: 16)) })
-            for b in 0..<Int32(graph.blocks.count) {
-                guard let o = reader.object(at: graph.blocks[Int(b)].address, size: graph.blocks[Int(b)].size), o.typeName.hasPrefix("main.") else { continue }
-                for p in graph.paths(to: b, limit: 2) { print(o.typeName, p.root.kind, String(p.root.address, radix: 16), p.steps.map { (String(graph.blocks[Int($0.block)].address, radix: 16), $0.offset, graph.blocks[Int($0.block)].size) }) }
-            }
-        }
         var analysis = LeakAnalysis()
         analysis.suppressions = suppressions
         var report = analysis.report(on: program, processID: heap.image.process.pid, reader: reader, names: names)

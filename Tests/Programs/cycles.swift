@@ -192,7 +192,7 @@ func makeActors() async {
 func scrub() {
     withUnsafeTemporaryAllocation(byteCount: 16384, alignment: 16) { bytes in
         for index in bytes.indices { bytes[index] = 0 }
-        print(bytes[Int(getpid()) % 16384] == 0 ? "made" : "")
+        if bytes[Int(getpid()) % 16384] != 0 { abort() }
     }
 }
 
@@ -206,7 +206,13 @@ struct Cycles {
         }
         // What a task has begun, it has reached its suspension soon.
         try? await Task.sleep(for: .milliseconds(50))
-        scrub()
+        // Threads and queues remember what they did last.
+        for _ in 0..<50 {
+            await withTaskGroup(of: Void.self) { group in
+                for _ in 0..<16 { group.addTask { scrub() } }
+            }
+        }
+        print("made")
         if kinds.contains("wait") { _ = readLine() }
     }
 }
