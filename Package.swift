@@ -64,7 +64,7 @@ let package = Package(
         .target(
             name: "TraceMalloc",
             dependencies: [
-                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer", "CTraceMalloc",
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer", "CTraceMalloc",
             ],
             swiftSettings: swift),
         .target(

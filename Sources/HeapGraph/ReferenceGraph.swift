@@ -31,7 +31,9 @@ package final class ReferenceGraph: @unchecked Sendable {
     package init(_ program: FrozenProgram) {
         self.program = program
         roots = HeapRoots(program)
-        blocks = Self.merged(program.blocks, roots.unknownBlocks)
+        // What lies outside of what a program can have was never a block.
+        let sound = program.blocks.filter { $0.address > 0 && $0.address < 1 << 47 && $0.size < 1 << 47 }
+        blocks = Self.merged(sound, roots.unknownBlocks)
         table = BlockTable(blocks)
         parents = .allocate(capacity: max(blocks.count, 1))
         parents.initialize(repeating: -1, count: max(blocks.count, 1))

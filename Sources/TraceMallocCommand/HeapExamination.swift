@@ -14,7 +14,7 @@ struct HeapExamination {
 
     init(_ heap: FrozenHeap) {
         self.heap = heap
-        let process = heap.image.process
+        let process = heap.process
         let files = MappedFiles(process.mappings, pid: process.pid)
         let memory = FrozenMemory(bytes: heap.image.bytes, owner: heap.image, pieces: process.pieces, otherwise: files)
         program = FrozenProgram(process, memory: memory)
