@@ -29,6 +29,8 @@ let package = Package(
     targets: [
         // In the traced program
         .target(name: "CRecording", path: "CShims/CRecording"),
+        // Stops a process for a moment and copies its memory: in the collector, and in a program that looks at itself.
+        .target(name: "CFreezer", path: "CShims/CFreezer", cSettings: inTracedProgram),
         .target(name: "CInterposer", dependencies: ["CRecording"], path: "CShims/CInterposer", cSettings: inTracedProgram),
         .target(
             name: "CPreload", dependencies: ["CInterposer"], path: "CShims/CPreload", cSettings: inTracedProgram,
@@ -48,7 +50,7 @@ let package = Package(
 
         // In the collector
         .target(name: "AllocationProfile", swiftSettings: swift),
-        .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
+        .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording", "CFreezer"], swiftSettings: swift),
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
         .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "HeapGraph", dependencies: ["AllocationProfile"], swiftSettings: swift),

@@ -4,7 +4,10 @@ import CRecording
 
 extension Recording {
     /// Costs about half a second for 350,000 stacks; the producers' rings fill meanwhile.
-    func snapshot(frameLimit: Int, at time: UInt64) -> Snapshot {
+    func snapshot(frameLimit: Int, at time: UInt64) -> Snapshot { picture(frameLimit: frameLimit, at: time).snapshot }
+
+    /// The snapshot, and which of its stacks each row of the ledger became.
+    func picture(frameLimit: Int, at time: UInt64) -> (snapshot: Snapshot, stackOfRow: [Int32]) {
         if endMonotonic == nil { look(at: time) }
         var snapshot = Snapshot(process: summary(frameLimit: frameLimit, at: time))
         let moduleOfImage = readModules(into: &snapshot.modules)
@@ -25,7 +28,7 @@ extension Recording {
         addCosts(to: &snapshot, tree, stackOfRow)
         addTimes(to: &snapshot, stackOfRow, at: time)
         addGenerations(to: &snapshot, stackOfRow)
-        return snapshot
+        return (snapshot, stackOfRow)
     }
 
     // MARK: The process

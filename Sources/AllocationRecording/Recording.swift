@@ -78,8 +78,8 @@ final class Recording {
     // MARK: A round
 
     /// Takes everything that is certainly in order by now. Returns how full the fullest ring was, 0...1; 0 when nothing could
-    /// be taken.
-    func round() -> Double {
+    /// be taken. No event after `limit` is taken.
+    func round(upTo limit: UInt64 = .max) -> Double {
         if isOver { return 0 }
         let time = SystemCalls.monotonic()
         let clock = region.now()
@@ -87,7 +87,7 @@ final class Recording {
         if !fencesItself { _ = tm_membarrier_global() }
         let rings = readRings(clock: clock, isFinal: false)
         guard !isOver else { return 0 }
-        let horizon = min(clock &- 1, rings.horizon)
+        let horizon = min(clock &- 1, rings.horizon, max(limit, settled))
         let before = merge.ledger.totals.events
         drain(horizon: horizon, time: time)
         lastRound = clock &- 1
@@ -107,6 +107,11 @@ final class Recording {
     func catchUp() {
         let target = region.now()
         for _ in 0..<1000 where !isOver && settled < target { _ = round() }
+    }
+
+    /// Takes every event up to a time, and none that is younger.
+    func catchUp(exactlyTo clock: UInt64) {
+        for _ in 0..<1000 where !isOver && settled < clock { _ = round(upTo: clock) }
     }
 
     /// The process has ended: takes what is left. An event that was never published does not exist.
