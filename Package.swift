@@ -60,14 +60,14 @@ let package = Package(
             resources: [.embedInCode("Page/Resources")], swiftSettings: swift),
         .target(
             name: "TraceMalloc",
-            dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer"],
+            dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer"],
             swiftSettings: swift),
         .target(
             name: "TraceMallocTesting", dependencies: ["AllocationProfile", "AllocationRecording", "TraceMalloc"], swiftSettings: swift),
         .executableTarget(
             name: "TraceMallocCommand",
             dependencies: [
-                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "AllocationReports",
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "AllocationReports",
                 "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),

@@ -22,6 +22,7 @@ extension Snapshot {
         var result = self
         result.costs.removeAll { !kept[hasNode($0.stack) ? Int($0.stack) : 0] }
         result.liveByGeneration.removeAll { !kept[hasNode($0.stack) ? Int($0.stack) : 0] }
+        result.objects.removeAll { !kept[hasNode($0.stack) ? Int($0.stack) : 0] }
         result.timeline = []
         result.sumUpProcess()
         return result

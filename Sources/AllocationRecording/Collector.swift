@@ -12,10 +12,14 @@ package struct CollectorOptions: Sendable {
     package var checkpointEvery: Duration
     /// For tests: figures that contradict each other become warnings.
     package var checksInvariants: Bool
+    /// Names the types of objects; nil: they stay unknown.
+    package var objectTypes: ObjectTypeSource?
 
     package init(
-        frameLimit: Int = 256, markEvery: Duration? = nil, checkpointEvery: Duration = .seconds(5), checksInvariants: Bool = false
+        frameLimit: Int = 256, markEvery: Duration? = nil, checkpointEvery: Duration = .seconds(5), checksInvariants: Bool = false,
+        objectTypes: ObjectTypeSource? = nil
     ) {
+        self.objectTypes = objectTypes
         self.frameLimit = frameLimit
         self.markEvery = markEvery
         self.checkpointEvery = checkpointEvery

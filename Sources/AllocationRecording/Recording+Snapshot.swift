@@ -8,7 +8,10 @@ extension Recording {
 
     /// The snapshot, and which of its stacks each row of the ledger became.
     func picture(frameLimit: Int, at time: UInt64) -> (snapshot: Snapshot, stackOfRow: [Int32]) {
-        if endMonotonic == nil { look(at: time) }
+        if endMonotonic == nil {
+            look(at: time)
+            objects?.look(merge.ledger)
+        }
         var snapshot = Snapshot(process: summary(frameLimit: frameLimit, at: time))
         let moduleOfImage = readModules(into: &snapshot.modules)
         var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
@@ -28,6 +31,7 @@ extension Recording {
         addCosts(to: &snapshot, tree, stackOfRow)
         addTimes(to: &snapshot, stackOfRow, at: time)
         addGenerations(to: &snapshot, stackOfRow)
+        objects?.add(to: &snapshot, merge.ledger, stackOfRow: stackOfRow)
         return (snapshot, stackOfRow)
     }
 

@@ -208,6 +208,7 @@ final class Service {
             end(index, at: SystemCalls.monotonic())
         }
         promise.give(region)
+        recording.observeObjects(collector.options.objectTypes)
         recording.reserveAhead()
         let pidfd = Int32(truncatingIfNeeded: tm_pidfd_open(recording.pid))
         if pidfd >= 0 { _ = collector.bell.watch(pidfd) }

@@ -27,7 +27,8 @@ package final class Session: Sendable {
     /// Makes a session in the user's runtime directory or in /dev/shm.
     package static func create(frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false) throws(RecordingError) -> Session {
         let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
-        return try create(frameLimit: frameLimit, followChildren: followChildren, checkLeaks: checkLeaks, bases: [runtime, "/dev/shm"].compactMap(\.self))
+        return try create(
+            frameLimit: frameLimit, followChildren: followChildren, checkLeaks: checkLeaks, bases: [runtime, "/dev/shm"].compactMap(\.self))
     }
 
     /// Makes a session in the first directory of `bases` that will have it.

@@ -48,6 +48,7 @@ extension Unsafe {
         /// The generation of the next block: the window's for the thread that it watches.
         var birthGeneration: UInt64 = 0
         var window = Window()
+        var probes: ObjectProbes
         private var releases: Pages<Release>
         private(set) var releaseCount = 0
         private let region: Region
@@ -63,7 +64,10 @@ extension Unsafe {
         private static let mostReleases = 4096
 
         init?(region: Region, seed: UInt64) {
-            guard let live = LiveTable(seed: seed), let rows = StackRows(), let releases = Pages<Release>(capacity: 64) else { return nil }
+            guard let live = LiveTable(seed: seed), let rows = StackRows(), let releases = Pages<Release>(capacity: 64),
+                let probes = ObjectProbes()
+            else { return nil }
+            self.probes = probes
             self.live = live
             self.rows = rows
             self.releases = releases
@@ -77,6 +81,7 @@ extension Unsafe {
             rows.free()
             releases.free()
             window.free()
+            probes.free()
         }
 
         var byteCount: Int { live.byteCount + rows.byteCount + releases.byteCount }
@@ -105,6 +110,7 @@ extension Unsafe {
             pointer.pointee.totalBytes &+= bytes
             pointer.pointee.totalCount &+= 1
             rows.tick(row, bucket: Self.sizeBucket(size))
+            if pointer.pointee.untilProbe != 0 { probe(pointer, address) }
             totals.allocations &+= 1
             totals.bytesAllocated &+= bytes
             if birthGeneration == window.generation { window.allocate(stack: stack, size: bytes) }
@@ -308,7 +314,21 @@ extension Unsafe {
                 knownNodes = max(region.nodesUsed, Int(TM_NODE_FIRST))
                 if Int(stack) >= knownNodes { return 0 }
             }
-            return rows.add(stack)
+            let row = rows.add(stack)
+            if row != 0 && probes.isObjectStack(stack, in: region) { rows.rows[row].untilProbe = 1 }
+            return row
+        }
+
+        /// Looks at the first few objects of a stack, then at one each time their number has doubled.
+        @inline(__always)
+        private mutating func probe(_ row: UnsafeMutablePointer<Row>, _ address: UInt64) {
+            row.pointee.untilProbe &-= 1
+            let sighted = row.pointee.untilProbe & Row.sighted
+            if row.pointee.untilProbe != sighted { return }
+            let isAdded = probes.add(address)
+            // Objects that die at once are hard to meet alive: they are looked for more often.
+            let most = sighted != 0 ? 1 << 30 : 256
+            row.pointee.untilProbe = sighted | (isAdded && row.pointee.totalCount >= 8 ? UInt32(min(row.pointee.totalCount, most)) : 1)
         }
 
         @inline(__always)

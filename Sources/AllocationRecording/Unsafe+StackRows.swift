@@ -14,7 +14,12 @@ extension Unsafe {
         var peakCount = 0
         var peakNumber: UInt64 = 0
         var node: UInt32 = 0
-        private var unused: UInt32 = 0
+        /// Allocations until one is looked at for its type, with `sighted` when one has told it; 0: they are no objects.
+        var untilProbe: UInt32 = 0
+        static let sighted: UInt32 = 1 << 31
+
+        /// The stack allocates objects.
+        var isObjects: Bool { untilProbe != 0 }
 
         init(node: UInt32) { self.node = node }
 

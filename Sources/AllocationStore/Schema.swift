@@ -5,7 +5,7 @@ enum Schema {
     /// "TMAL" in the database header, where `file` and we recognize the format.
     static let applicationID = 0x544D_414C
     /// Increased when an older reader would misread the file.
-    static let version = 1
+    static let version = 2
 
     /// One table. Its rows are numbered from 0 without gaps, in the order of what they describe.
     struct Table {
@@ -61,13 +61,16 @@ enum Schema {
     static let alive = Table(
         "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
         "count INTEGER NOT NULL")
+    static let object = Table(
+        "object", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "type INTEGER NOT NULL", "current_bytes INTEGER NOT NULL",
+        "current_count INTEGER NOT NULL")
     static let moment = Table(
         "moment", "process INTEGER NOT NULL", "time REAL NOT NULL", "bytes INTEGER NOT NULL", "count INTEGER NOT NULL",
         "resident_bytes INTEGER NOT NULL")
     static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
 
     static let tables = [
-        file, text, process, argument, warning, module, location, frame, node, cost, generation, alive, moment, momentStack,
+        file, text, process, argument, warning, module, location, frame, node, cost, generation, alive, object, moment, momentStack,
     ]
 
     /// For people with `sqlite3`: the same with names instead of numbers. Never read by us.

@@ -10,7 +10,6 @@ enum CommandError: Error, CustomStringConvertible {
     case emptySnapshot(path: String)
     case unknownProcess(Int32, path: String, known: [Int32])
     case unanswerable(ProfileError)
-    case typesUnknown
     case cannotPrint(SystemError)
     /// A running session could not be asked, or said no.
     case noAnswer(RecordingError)
@@ -32,7 +31,7 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer, .binaryOnTerminal,
+        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .cannotPrint, .noAnswer, .binaryOnTerminal,
             .cannotExport:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
@@ -50,7 +49,6 @@ enum CommandError: Error, CustomStringConvertible {
         case .unknownProcess(let pid, let path, let known):
             "\(path) holds no process \(pid); it holds \(known.map(String.init).joined(separator: ", "))"
         case .unanswerable(let error): "\(error)"
-        case .typesUnknown: "types of objects are not recorded; group --by line, function, file, module or traceback"
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
         case .binaryOnTerminal(let format): "\(format) is not for terminals; name a file with -o, or send the output to a program"
         case .cannotExport(let error): "\(error)"

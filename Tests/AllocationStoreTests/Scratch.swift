@@ -140,6 +140,10 @@ extension Snapshot {
             for generation in 0..<Int32(2) where Bool.random(using: &random) {
                 snapshot.liveByGeneration.append(GenerationCost(stack: stack, generation: generation, live: tally()))
             }
+            snapshot.types = ["", "App.Node", "App.Leaf"]
+            for type in Int32(0)..<3 where Bool.random(using: &random) {
+                snapshot.objects.append(ObjectCost(stack: stack, type: type, live: tally()))
+            }
         }
         for time in 0..<5 {
             let largest = (0..<time).map { _ in (stack: Int32.random(in: 0..<Int32(size), using: &random), bytes: amount()) }
@@ -148,12 +152,16 @@ extension Snapshot {
         return snapshot
     }
 
+    /// Numbers of types are a file's own affair.
+    private var namedObjects: [String] { objects.map { "\($0.stack) \(types[Int($0.type)]) \($0.live)" } }
+
     /// Names of the tables that differ.
     func differences(to other: Snapshot) -> [String] {
         [
             ("process", process == other.process), ("modules", modules == other.modules), ("locations", locations == other.locations),
             ("nodes", nodes == other.nodes), ("costs", costs == other.costs), ("timeline", timeline == other.timeline),
             ("marks", marks == other.marks), ("liveByGeneration", liveByGeneration == other.liveByGeneration),
+            ("objects", namedObjects == other.namedObjects),
         ].filter { !$0.1 }.map(\.0)
     }
 }
