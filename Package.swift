@@ -29,6 +29,8 @@ let package = Package(
     targets: [
         // In the traced program
         .target(name: "CRecording", path: "CShims/CRecording"),
+        // Stops a process for a moment and copies its memory: in the collector, and in a program that looks at itself.
+        .target(name: "CFreezer", path: "CShims/CFreezer", cSettings: inTracedProgram),
         .target(name: "CInterposer", dependencies: ["CRecording"], path: "CShims/CInterposer", cSettings: inTracedProgram),
         // tracemalloc.h: the API for C programs.
         .target(
@@ -51,7 +53,7 @@ let package = Package(
 
         // In the collector
         .target(name: "AllocationProfile", swiftSettings: swift),
-        .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
+        .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording", "CFreezer"], swiftSettings: swift),
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
         .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "HeapGraph", dependencies: ["AllocationProfile"], swiftSettings: swift),
@@ -62,7 +64,7 @@ let package = Package(
         .target(
             name: "TraceMalloc",
             dependencies: [
-                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer", "CTraceMalloc",
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer", "CTraceMalloc",
             ],
             swiftSettings: swift),
         .target(
@@ -70,7 +72,7 @@ let package = Package(
         .executableTarget(
             name: "TraceMallocCommand",
             dependencies: [
-                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "AllocationReports",
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "AllocationReports",
                 "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),

@@ -120,6 +120,8 @@ static uint64_t begin(void) {
         tm_message("not enough address space. The program runs untraced.", NULL);
         return TM_OFF;
     }
+    options.exit_check = (text = tm_variable(TM_ENV_LEAKS)) && strcmp(text, "1") == 0;
+    tm_recorder_memory(&options.private_start, &options.private_end);
     tm_images_reset();
     int error = -tm_recording_create(session, &options);
     // The session ended before this child came: nobody would read the recording.
@@ -188,6 +190,7 @@ static int start_private(uint32_t frame_limit, bool verify, int *file) {
     if (!tm_recorder_prepare(frame_limit)) return -ENOMEM;
     *file = -1;
     if (!again) {
+        tm_recorder_memory(&options.private_start, &options.private_end);
         tm_images_reset();
         *file = tm_recording_create_private(&options);
         if (*file < 0) return *file;
@@ -195,6 +198,7 @@ static int start_private(uint32_t frame_limit, bool verify, int *file) {
         tm_stack_table_reset();
     }
     tm_recording.header->frame_limit = frame_limit;
+    tm_recorder_memory(&tm_recording.header->private_start, &tm_recording.header->private_end);
     tm_unwinder_initialize(frame_limit, verify, (struct tm_unwind_counters *)&tm_recording.header->walks);
     load_libunwind();
     tm_store32(&tm_recording.header->state, TM_STATE_RECORDING);

@@ -51,6 +51,8 @@ extern _Thread_local struct tm_thread tm_thread __attribute__((tls_model("initia
 
 // Makes the private memory of threads for a new recording. False when there is none to be had.
 bool tm_recorder_prepare(uint32_t frame_limit);
+// Where that memory lies.
+void tm_recorder_memory(uint64_t *start, uint64_t *end);
 
 bool tm_enter_slow(struct tm_thread *thread);
 bool tm_ring_wait(struct tm_thread *thread);

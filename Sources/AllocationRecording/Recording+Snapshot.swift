@@ -4,8 +4,14 @@ import CRecording
 
 extension Recording {
     /// Costs about half a second for 350,000 stacks; the producers' rings fill meanwhile.
-    func snapshot(frameLimit: Int, at time: UInt64) -> Snapshot {
-        if endMonotonic == nil { look(at: time) }
+    func snapshot(frameLimit: Int, at time: UInt64) -> Snapshot { picture(frameLimit: frameLimit, at: time).snapshot }
+
+    /// The snapshot, and which of its stacks each row of the ledger became.
+    func picture(frameLimit: Int, at time: UInt64) -> (snapshot: Snapshot, stackOfRow: [Int32]) {
+        if endMonotonic == nil {
+            look(at: time)
+            objects?.look(merge.ledger)
+        }
         var snapshot = Snapshot(process: summary(frameLimit: frameLimit, at: time))
         let moduleOfImage = readModules(into: &snapshot.modules)
         var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
@@ -26,7 +32,8 @@ extension Recording {
         addCosts(to: &snapshot, tree, stackOfRow)
         addTimes(to: &snapshot, stackOfRow, at: time)
         addGenerations(to: &snapshot, stackOfRow)
-        return snapshot
+        objects?.add(to: &snapshot, merge.ledger, stackOfRow: stackOfRow)
+        return (snapshot, stackOfRow)
     }
 
     // MARK: The process

@@ -38,6 +38,8 @@ final class Recording {
     private let usesSharedClock: Bool
     private let fencesItself: Bool
     let files: ProcessFiles
+    /// Nil where nobody knows objects.
+    private(set) var objects: ObjectObserver?
     /// The time up to which the last round knew of every event of a ring at rest.
     private var lastRound: UInt64 = 0
     private var lastSweep: UInt64 = 0
@@ -78,11 +80,17 @@ final class Recording {
         timeline.setInterval(scale.ticksPerSecond > 0 ? UInt64(scale.ticksPerSecond / 1000) : 1000)
     }
 
+    /// Finds out the types of objects from now on.
+    func observeObjects(_ source: ObjectTypeSource?) {
+        merge.ledger.probes.source = source
+        objects = source.map { ObjectObserver(pid: pid, source: $0) }
+    }
+
     // MARK: A round
 
     /// Takes everything that is certainly in order by now. Returns how full the fullest ring was, 0...1; 0 when nothing could
-    /// be taken.
-    func round() -> Double {
+    /// be taken. No event after `limit` is taken.
+    func round(upTo limit: UInt64 = .max) -> Double {
         if isOver { return 0 }
         let time = SystemCalls.monotonic()
         let clock = region.now()
@@ -90,12 +98,13 @@ final class Recording {
         if !fencesItself { _ = tm_membarrier_global() }
         let rings = readRings(clock: clock, isFinal: false)
         guard !isOver else { return 0 }
-        let horizon = min(clock &- 1, rings.horizon)
+        let horizon = min(clock &- 1, rings.horizon, max(limit, settled))
         let before = merge.ledger.totals.events
         drain(horizon: horizon, time: time)
         lastRound = clock &- 1
         settled = horizon
         if isOver { return 0 }
+        objects?.read(&merge.ledger.probes, region: region)
         serveRings(time: time)
         reserveAhead()
         nameThreads(at: time)
@@ -111,6 +120,11 @@ final class Recording {
     func catchUp() {
         let target = region.now()
         for _ in 0..<1000 where !isOver && settled < target { _ = round() }
+    }
+
+    /// Takes every event up to a time, and none that is younger.
+    func catchUp(exactlyTo clock: UInt64) {
+        for _ in 0..<1000 where !isOver && settled < clock { _ = round(upTo: clock) }
     }
 
     /// The process has ended: takes what is left. An event that was never published does not exist.
@@ -213,11 +227,14 @@ final class Recording {
 
     private func drain(horizon: UInt64, time: UInt64) {
         while true {
-            switch merge.run(horizon: horizon, pause: timeline.next) {
+            switch merge.run(horizon: horizon, pause: min(timeline.next, objects?.nextPause ?? .max)) {
             case .horizon:
+                objects?.passed(horizon == .max ? .max : horizon + 1, merge.ledger)
                 peakMemory = max(peakMemory, merge.ledger.byteCount)
                 return
-            case .pause(let clock): addPoints(before: clock, time: time)
+            case .pause(let clock):
+                objects?.passed(clock, merge.ledger)
+                addPoints(before: clock, time: time)
             case .control(let kind, let argument, let clock): control(kind: kind, argument: argument, clock: clock, time: time)
             case .corrupt(let ring):
                 giveUp("ring \(ring) holds an impossible event")

@@ -17,6 +17,8 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
     /// The collector of a session did not answer.
     case noAnswer(path: String)
     case requestFailed(String)
+    /// No image of a process's memory could be taken.
+    case cannotFreeze(pid: Int32, reason: String)
 
     package var description: String {
         switch self {
@@ -35,6 +37,7 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
             "process \(pid) is not being recorded by a session of yours; start it with tracemalloc run, or preload the library"
         case .noAnswer(let path): "the collector of the session \(path) does not answer; it may be stopped"
         case .requestFailed(let sentence): sentence
+        case .cannotFreeze(let pid, let reason): "cannot look into process \(pid): \(reason)"
         case .outOfMemory(let needed): "out of memory for \(needed); free some, or trace fewer processes at once"
         }
     }

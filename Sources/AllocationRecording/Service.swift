@@ -12,7 +12,9 @@ final class Service {
     private let untilIdle: Bool
     private let checkpoint: (([Snapshot]) -> Void)?
     private let save: (@Sendable ([Snapshot], String) -> String?)?
+    private let examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     private let promise = Unsafe.Promise()
+    private var handedOut = HandedOutImages()
 
     private var served: [Served] = []
     private var ended: [Ended] = []
@@ -42,10 +44,12 @@ final class Service {
     private static let firstArrival: UInt64 = 5_000_000_000
 
     init(
-        collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?
+        collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?,
+        examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     ) {
         self.collector = collector
         self.save = save
+        self.examine = examine
         self.untilIdle = untilIdle
         self.checkpoint = checkpoint
     }
@@ -70,11 +74,13 @@ final class Service {
                 findRecordings()
                 take(news, at: time)
                 reap(at: time)
+                handedOut.release()
             }
             var fill = 0.0
             for index in served.indices {
                 fill = max(fill, served[index].recording.round())
                 if served[index].recording.isOver { leave(index) }
+                if served[index].recording.waitsAtItsEnd { checkAtEnd(served[index].recording) }
             }
             if !served.isEmpty { lastActive = time }
             if let markEvery, time >= nextMark {
@@ -158,7 +164,35 @@ final class Service {
                     if let failure = save?(snapshots, reply.dataPath) { reply.failed(failure) } else { reply.done() }
                 }
                 if !isStarted { reply.failed("the collector cannot start a thread to write the snapshot with") }
+            case .heap: handOut(recording, reply)
             }
+        }
+    }
+
+    private func handOut(_ recording: Recording, _ reply: SessionRequest.Reply) {
+        let heap: FrozenHeap
+        do throws(RecordingError) { heap = try recording.freeze(intoFile: true, frameLimit: frameLimit(of: recording)) } catch {
+            return reply.failed(error.description)
+        }
+        guard heap.image.complete(), handedOut.add(heap.image, at: reply.imagePath) else {
+            return reply.failed("no memory for the blocks of process \(recording.pid)")
+        }
+        let isStarted = Unsafe.Thread.start { [save] in
+            if let failure = save?([heap.snapshot], reply.dataPath) { reply.failed(failure) } else { reply.done() }
+        }
+        if !isStarted { reply.failed("the collector cannot start a thread to write the snapshot with") }
+    }
+
+    private func checkAtEnd(_ recording: Recording) {
+        defer { recording.letEnd() }
+        guard let examine else { return }
+        do throws(RecordingError) {
+            let heap = try recording.freeze(intoFile: false, frameLimit: frameLimit(of: recording))
+            recording.letEnd()
+            examine(recording.pid, .success(heap))
+        } catch {
+            recording.letEnd()
+            examine(recording.pid, .failure(error))
         }
     }
 
@@ -174,6 +208,7 @@ final class Service {
             end(index, at: SystemCalls.monotonic())
         }
         promise.give(region)
+        recording.observeObjects(collector.options.objectTypes)
         recording.reserveAhead()
         let pidfd = Int32(truncatingIfNeeded: tm_pidfd_open(recording.pid))
         if pidfd >= 0 { _ = collector.bell.watch(pidfd) }
@@ -253,8 +288,10 @@ final class Service {
         if collector.options.checksInvariants {
             for sentence in recording.brokenInvariants() { recording.warn("broken invariant: \(sentence)") }
         }
-        return recording.snapshot(frameLimit: min(collector.options.frameLimit, recording.frameLimit), at: time)
+        return recording.snapshot(frameLimit: frameLimit(of: recording), at: time)
     }
+
+    private func frameLimit(of recording: Recording) -> Int { min(collector.options.frameLimit, recording.frameLimit) }
 
     private func snapshots(at time: UInt64) -> [Snapshot] {
         var all = ended

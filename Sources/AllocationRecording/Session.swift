@@ -25,13 +25,16 @@ package final class Session: Sendable {
     deinit { release() }
 
     /// Makes a session in the user's runtime directory or in /dev/shm.
-    package static func create(frameLimit: Int, followChildren: Bool) throws(RecordingError) -> Session {
+    package static func create(frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false) throws(RecordingError) -> Session {
         let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
-        return try create(frameLimit: frameLimit, followChildren: followChildren, bases: [runtime, "/dev/shm"].compactMap(\.self))
+        return try create(
+            frameLimit: frameLimit, followChildren: followChildren, checkLeaks: checkLeaks, bases: [runtime, "/dev/shm"].compactMap(\.self))
     }
 
     /// Makes a session in the first directory of `bases` that will have it.
-    static func create(frameLimit: Int, followChildren: Bool, bases: [String]) throws(RecordingError) -> Session {
+    static func create(
+        frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false, bases: [String]
+    ) throws(RecordingError) -> Session {
         for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) {
             removeLeftovers(in: base)
             for _ in 0..<8 {
@@ -48,6 +51,7 @@ package final class Session: Sendable {
                 }
                 var environment = [TM_ENV_SESSION: path, TM_ENV_FRAMES: String(frameLimit)]
                 if !followChildren { environment[TM_ENV_FOLLOW] = "0" }
+                if checkLeaks { environment[TM_ENV_LEAKS] = "1" }
                 return Session(directory: path, environment: environment, lock: lock)
             }
         }

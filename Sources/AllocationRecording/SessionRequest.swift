@@ -11,6 +11,8 @@ package struct SessionRequest: Sendable, Hashable {
         case mark
         /// Write a snapshot, with addresses instead of names, beside the answer.
         case snapshot
+        /// The same, and an image of the process's memory at that moment: a link beside the answer.
+        case heap
     }
 
     package var verb: Verb
@@ -27,6 +29,8 @@ package struct SessionRequest: Sendable, Hashable {
     static let prefix = "ask."
     static func servedName(_ pid: Int32) -> String { "served.\(pid)" }
     private static let answerPrefix = "answer."
+    private static let dataSuffix = ".tmalloc"
+    private static let imageSuffix = ".image"
     private static let done = "done"
     private static let elsewhere = "elsewhere"
 
@@ -44,9 +48,21 @@ package struct SessionRequest: Sendable, Hashable {
             guard let answer = Self.await(path) else { throw .noAnswer(path: directory) }
             if answer == Self.elsewhere { continue }
             if answer != Self.done { throw .requestFailed(answer) }
-            return "\(path).tmalloc"
+            return path + Self.dataSuffix
         }
         throw .notRecorded(pid: pid)
+    }
+
+    /// Asks for a snapshot (a file that is the caller's to remove) and the image of the heap that belongs to it.
+    package static func heap(of pid: Int32) throws(RecordingError) -> (snapshotPath: String, image: HeapImage) {
+        let path = try SessionRequest(verb: .heap, pid: pid).ask()
+        let link = String(path.dropLast(dataSuffix.count)) + imageSuffix
+        // The collector gives the memory back when the link is gone.
+        defer { unlink(link) }
+        do { return (path, try HeapImage(contentsOf: link)) } catch {
+            unlink(path)
+            throw error
+        }
     }
 
     /// A snapshot of a large program takes a while to write.
@@ -96,7 +112,8 @@ package struct SessionRequest: Sendable, Hashable {
             path = "\(directory)/\(SessionRequest.answerPrefix)\(name.dropFirst(SessionRequest.prefix.count))"
         }
 
-        var dataPath: String { "\(path).tmalloc" }
+        var dataPath: String { path + SessionRequest.dataSuffix }
+        var imagePath: String { path + SessionRequest.imageSuffix }
         func done() { _ = SessionRequest.put(SessionRequest.done, at: path) }
         func elsewhere() { _ = SessionRequest.put(SessionRequest.elsewhere, at: path) }
         func failed(_ sentence: String) { _ = SessionRequest.put(sentence, at: path) }

@@ -27,6 +27,14 @@ enum SystemCalls {
         return bytes.isEmpty ? nil : bytes
     }
 
+    /// Bytes that the kernel could still hand out; a very large number where it does not tell.
+    static func availableMemory() -> UInt64 {
+        let lines = contents(of: "/proc/meminfo")?.split(separator: UInt8(ascii: "\n")) ?? []
+        guard let line = lines.first(where: { $0.starts(with: "MemAvailable:".utf8) }) else { return 1 << 46 }
+        let digits = line.filter { (48...57).contains($0) }
+        return (UInt64(String(decoding: digits, as: UTF8.self)) ?? 1 << 36) << 10
+    }
+
     /// Names in a directory, without "." and "..".
     static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }

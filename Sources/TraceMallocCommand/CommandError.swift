@@ -11,7 +11,6 @@ enum CommandError: Error, CustomStringConvertible {
     case unknownProcess(Int32, path: String, known: [Int32])
     case unknownThread(String, path: String, known: [String])
     case unanswerable(ProfileError)
-    case typesUnknown
     case cannotPrint(SystemError)
     /// A running session could not be asked, or said no.
     case noAnswer(RecordingError)
@@ -33,7 +32,7 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .unknownThread, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer,
+        case .unreadable, .emptySnapshot, .unknownProcess, .unknownThread, .unanswerable, .cannotPrint, .noAnswer,
             .binaryOnTerminal, .cannotExport:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
@@ -53,7 +52,6 @@ enum CommandError: Error, CustomStringConvertible {
         case .unknownThread(let name, let path, let known):
             "\(path) holds no thread \(name); it holds \(known.prefix(20).joined(separator: ", "))\(known.count > 20 ? ", …" : "")"
         case .unanswerable(let error): "\(error)"
-        case .typesUnknown: "types of objects are not recorded; group --by line, function, file, module or traceback"
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
         case .binaryOnTerminal(let format): "\(format) is not for terminals; name a file with -o, or send the output to a program"
         case .cannotExport(let error): "\(error)"

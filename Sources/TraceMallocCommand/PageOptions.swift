@@ -49,7 +49,7 @@ struct PageOptions: ParsableArguments {
 
     static func question(_ options: QuestionOptions) -> PageQuestion {
         var question = PageQuestion()
-        question.grouping = options.grouping.grouping
+        question.grouping = options.grouping
         question.metric = options.metric
         question.order = options.sort
         question.attribution = options.attribute

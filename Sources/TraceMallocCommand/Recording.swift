@@ -5,6 +5,7 @@ import AllocationReports
 import AllocationStore
 import AllocationSymbols
 import Glibc
+import HeapGraph
 import Synchronization
 
 /// Everything that exists while a program is recorded by `run`. Used from one thread.
@@ -60,7 +61,9 @@ final class Recording {
     /// Checkpoints come early, as short runs are killed too; they take a small part of the time at most, and the file
     /// spreads its writes out by itself.
     static func options(frameLimit: Int, markEvery: Duration? = nil) -> CollectorOptions {
-        CollectorOptions(frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500))
+        CollectorOptions(
+            frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500),
+            objectTypes: ObjectTypeSource(allocators: ObjectAllocators.ranges(inFile:), namer: SwiftTypeNames.namer(pid:)))
     }
 
     /// What the program finds in its environment.

@@ -38,6 +38,7 @@
 #define TM_ENV_START "TRACEMALLOC_START"          // 0: loaded, idle
 #define TM_ENV_COLLECTOR "TRACEMALLOC_COLLECTOR"  // by hand: path of the collector's executable
 #define TM_ENV_FOLLOW "TRACEMALLOC_FOLLOW"        // 0: children are not traced (launcher's --no-follow-children)
+#define TM_ENV_LEAKS "TRACEMALLOC_LEAKS"          // 1: at its end the program waits until it has been looked at for leaks
 #define TM_ENV_VERIFY "TRACEMALLOC_VERIFY"        // 1: compare every stack with libunwind's (slow; for tests)
 
 // ---- Events
@@ -210,6 +211,20 @@ struct tm_header {
     struct tm_area events;       // struct tm_event; ring i owns [i * ring_capacity_max, (i + 1) * ring_capacity_max)
     uint32_t ring_capacity_max;  // events, power of two
     uint32_t ring_capacity_start;
+
+    // for the heap graph
+    uint64_t private_start, private_end;  // memory of the tracer's own in the program: what it holds keeps no block alive
+    uint64_t exit_stack;   // where the program called exit(): its frames lie above; 0: it returned from main
+    uint32_t exit_thread;  // the thread that ends the program
+    uint32_t exit_check;   // enum tm_exit_check, a futex word
+};
+
+enum tm_exit_check {
+    TM_EXIT_UNCHECKED = 0,
+    TM_EXIT_WANTED = 1,    // the program is to wait at its end
+    TM_EXIT_ENTERED = 2,   // one thread is about to
+    TM_EXIT_WAITING = 3,   // it waits
+    TM_EXIT_CHECKED = 4,   // the collector is done
 };
 
 // Defaults of a recording. A creator under RLIMIT_AS may choose smaller capacities.
@@ -232,7 +247,8 @@ _Static_assert(offsetof(struct tm_header, state) == 88, "layout");
 _Static_assert(offsetof(struct tm_header, collector_mutex) == 112, "layout");
 _Static_assert(offsetof(struct tm_header, reentrant_events) == 176, "layout");
 _Static_assert(offsetof(struct tm_header, images) == 232, "layout");
-_Static_assert(sizeof(struct tm_header) == 480, "layout");
+_Static_assert(offsetof(struct tm_header, private_start) == 480, "layout");
+_Static_assert(sizeof(struct tm_header) == 512, "layout");
 _Static_assert(sizeof(struct tm_header) <= TM_PAGE, "the header is one page");
 
 // ---- Memory order. Swift has no atomics over foreign memory, so both sides use these.
