@@ -1,4 +1,4 @@
-// ObjectTypes.swift: which types the objects of a stack have, and who can tell.
+// ObjectCost.swift: which types the objects of a stack have, and who can tell.
 
 /// Objects of one type that one stack allocated.
 package struct ObjectCost: Hashable, Sendable {
