@@ -16,6 +16,11 @@ enum CommandError: Error, CustomStringConvertible {
     case noAnswer(RecordingError)
     case binaryOnTerminal(String)
     case cannotExport(ExportError)
+    case noSuppressions(path: String, reason: String)
+    /// A program whose leaks were asked for ended in a way that does not wait for us.
+    case nothingExamined(program: String)
+    case noSuchType(String, pid: Int32)
+    case noSuchBlock(UInt64, pid: Int32)
 
     case refused(ProgramRefusal)
     /// `tried`: directories, or the path that the user set.
@@ -33,7 +38,7 @@ enum CommandError: Error, CustomStringConvertible {
     var exitCode: Int32 {
         switch self {
         case .unreadable, .emptySnapshot, .unknownProcess, .unknownThread, .unanswerable, .cannotPrint, .noAnswer,
-            .binaryOnTerminal, .cannotExport:
+            .binaryOnTerminal, .cannotExport, .noSuppressions, .nothingExamined, .noSuchType, .noSuchBlock:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
@@ -55,6 +60,13 @@ enum CommandError: Error, CustomStringConvertible {
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
         case .binaryOnTerminal(let format): "\(format) is not for terminals; name a file with -o, or send the output to a program"
         case .cannotExport(let error): "\(error)"
+        case .noSuppressions(let path, let reason): "cannot use the suppressions \(path): \(reason)"
+        case .nothingExamined(let program):
+            "\(program) could not be looked at when it ended: it was killed, ended by a system call of its own, or became another program"
+        case .noSuchType(let name, let pid):
+            "process \(pid) has no object of a type with \(name) in its name; see `tracemalloc heap \(pid)`"
+        case .noSuchBlock(let address, let pid):
+            "no live block of process \(pid) holds the address 0x\(String(address, radix: 16)); see `tracemalloc heap \(pid) --type NAME`"
         case .refused(let refusal): "\(refusal)"
         case .noLibrary(let tried):
             "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"

@@ -13,6 +13,8 @@ final class Recording {
     private let session: Session
     private let collector: Collector
     private let shared: Shared
+    /// Looks at processes that wait at their ends.
+    private let examinations: ExitExaminations?
     private var thread: Unsafe.Thread?
     private var failure: StoreError?
 
@@ -28,16 +30,19 @@ final class Recording {
     private var output: OutputFile? { shared.output.withLock(\.self) }
 
     /// Makes the file that the user named and the session, in this order: what is refused is refused before the program runs.
-    init(output path: String?, force: Bool, frameLimit: Int, followsChildren: Bool, markEvery: Duration?) throws(CommandError) {
+    init(
+        output path: String?, force: Bool, frameLimit: Int, followsChildren: Bool, markEvery: Duration?, writesFile: Bool = true,
+        examinations: ExitExaminations? = nil
+    ) throws(CommandError) {
         var output: OutputFile?
         if let path {
             do { output = try OutputFile(path: path, force: force) } catch { throw .noOutput(error) }
-        } else if access(".", W_OK) != 0 {
+        } else if writesFile, access(".", W_OK) != 0 {
             throw .unwritableDirectory(SystemError(number: errno))
         }
         var made: Session?
         do {
-            let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren)
+            let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren, checkLeaks: examinations != nil)
             made = session
             collector = try Collector(session: session, options: Recording.options(frameLimit: frameLimit, markEvery: markEvery))
             self.session = session
@@ -53,6 +58,7 @@ final class Recording {
             throw .noRoom(directory: session.directory, free: free)
         }
         shared = Shared(output)
+        self.examinations = examinations
     }
 
     /// What a program with one thread reserves when it starts.
@@ -75,9 +81,10 @@ final class Recording {
 
     /// Starts to collect, on a thread of its own.
     func begin() throws(CommandError) {
-        thread = Unsafe.startThread { [collector, shared] in
+        thread = Unsafe.startThread { [collector, shared, examinations] in
             let snapshots = collector.run(
-                untilIdle: false, checkpoint: { shared.output.withLock(\.self)?.checkpoint($0) }, save: Recording.save)
+                untilIdle: false, checkpoint: { shared.output.withLock(\.self)?.checkpoint($0) }, save: Recording.save,
+                examine: examinations?.examine)
             shared.snapshots.withLock { $0 = snapshots }
         }
         if thread == nil { throw .noThread }
@@ -98,6 +105,13 @@ final class Recording {
         collector.finish()
         thread?.join()
         output?.remove()
+        session.remove()
+    }
+
+    /// Ends the collecting; nothing is kept.
+    func drop() {
+        collector.finish()
+        thread?.join()
         session.remove()
     }
 

@@ -13,6 +13,7 @@ struct Run: ParsableCommand {
         abstract: "Run a program and record its allocations.",
         usage: """
             tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--quiet] \
+            [--leaks] [--suppressions FILE] \
             -- COMMAND [ARG ...]
             """,
         discussion: """
@@ -44,6 +45,11 @@ struct Run: ParsableCommand {
     @Flag(name: .shortAndLong, help: "No summary, only the name of the file.")
     var quiet = false
 
+    @Flag(help: "Look for leaks when a process ends; the exit code is then 1 where the program's is 0 and something leaked.")
+    var leaks = false
+
+    @OptionGroup var suppressions: SuppressionOptions
+
     @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The program and its arguments.", valueName: "command"))
     var command: [String]
 
@@ -66,8 +72,10 @@ struct Run: ParsableCommand {
         let library = try PreloadLibrary.find()
         let supervisor = Supervisor(waitsForAll: !noFollowChildren)
 
+        let examinations = leaks ? ExitExaminations(try suppressions.read()) : nil
         let recording = try Recording(
-            output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration)
+            output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration,
+            examinations: examinations)
         let pid: pid_t
         do {
             let environment = try recording.environment(preloading: library)
@@ -88,7 +96,13 @@ struct Run: ParsableCommand {
         let warnings = program.hasOwnAllocator ? [program.ownAllocatorWarning] : []
         let snapshots = recording.end(warnings: warnings)
         try report(snapshots, recording, library, words)
-        throw ExitCode(Run.code(of: exit))
+        var code = Run.code(of: exit)
+        if let examinations {
+            let leaks = LeaksReport(try examinations.end(words[0]), limit: top)
+            try Terminal.error.write(leaks.text(Terminal.error.style))
+            if leaks.hasLeaks && code == 0 { code = 1 }
+        }
+        throw ExitCode(code)
     }
 
     private func report(_ snapshots: [Snapshot], _ recording: Recording, _ library: PreloadLibrary, _ words: [String]) throws {
