@@ -7,13 +7,13 @@
 //   TracerBehaviors started     prints whether it is traced, how many frames are kept, and where a block came from
 //   TracerBehaviors idle        prints whether it is traced before and after start()
 //
-// CPython's own suite (3.11, test_tracemalloc.py) has 48 tests. 46 are transplanted:
+// CPython's own suite (3.11, test_tracemalloc.py) has 48 tests. 47 are transplanted:
 //   TestTraceback 1, TestSnapshot 13, TestFilters 5    AllocationProfileTests (CallStackTests, SnapshotTests, TraceTests, FilterTests)
 //   TestTracemallocEnabled 14                          here: Life-, Memory-, Traceback-, Snapshot- and ThreadBehaviors
 //   TestCAPI 6                                         here: the first six of DomainBehaviors; in C: Tests/CTracerBehaviors
-//   TestCommandLine 7 of 9                             EndToEndTests: TracerTests (TRACEMALLOC_START), ByHandTests, CountingTests (malloc(0))
-// Not transplanted, because there is nothing that they could test: test_env_var_ignored_with_E (no switch makes a program ignore its
-// environment), and test_sys_xoptions_invalid (there is no second way besides the variable to say the same).
+//   TestCommandLine 8 of 9                             EndToEndTests: TRACEMALLOC_START in TracerTests and ByHandTests, -X as
+//                                                      `run --frames` in StackTests and RefusalTests, malloc(0) in CountingTests
+// Not transplanted: test_env_var_ignored_with_E, as no switch makes a program ignore its environment.
 // Different on purpose: domain 0 cannot be tracked in (CPython mixes it with malloc's blocks), overlapping ranges are an error
 // (CPython keeps both), and a recursive frame is charged once in cumulative statistics (CPython charges it twice).
 import Glibc
