@@ -66,9 +66,9 @@ final class Recording {
 
     /// Checkpoints come early, as short runs are killed too; they take a small part of the time at most, and the file
     /// spreads its writes out by itself.
-    static func options(frameLimit: Int, markEvery: Duration? = nil) -> CollectorOptions {
+    static func options(frameLimit: Int, markEvery: Duration? = nil, awaited: Int32? = nil) -> CollectorOptions {
         CollectorOptions(
-            frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500),
+            frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500), awaited: awaited,
             objectTypes: ObjectTypeSource(allocators: ObjectAllocators.ranges(inFile:), namer: SwiftTypeNames.namer(pid:)))
     }
 

@@ -15,8 +15,7 @@ struct TraceMalloc: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Run.self, Report.self, Stats.self, Tree.self, Compare.self, Advise.self, Export.self, Leaks.self, Heap.self, Why.self,
-            Mark.self,
-            TakeSnapshot.self, Doctor.self,
+            Start.self, Mark.self, TakeSnapshot.self, Doctor.self,
             Collect.self,
         ])
 

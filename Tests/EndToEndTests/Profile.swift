@@ -3,6 +3,20 @@ import Foundation
 
 /// One process of `stats --format json`.
 struct Stats: Decodable {
+    struct Thread: Decodable {
+        var tid: Int
+        var name: String
+        var bytesAllocated: Int
+    }
+    /// Ranges that the program tracks by itself.
+    struct Domain: Decodable {
+        var domain: Int
+        var allocations: Int
+        var frees: Int
+        var currentBytes: Int
+        var currentBlocks: Int
+        var peakBytes: Int
+    }
     struct Exit: Decodable {
         var code: Int32?
         var signal: Int32?
@@ -31,6 +45,8 @@ struct Stats: Decodable {
     /// Not a checkpoint of a run that goes on, or was cut off.
     var complete: Bool?
     var processes: [Stats]?
+    var byThread: [Thread]?
+    var domains: [Domain]?
 }
 
 /// `report --format json`.
