@@ -43,6 +43,9 @@ let package = Package(
         // pprof files are gzip streams; libdw needs the same library already.
         .systemLibrary(name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+        // The screen of a terminal, for `live`: knows every terminal, and how wide characters are.
+        .systemLibrary(name: "CNcurses", path: "CShims/CNcurses", pkgConfig: "ncursesw", providers: [.apt(["libncurses-dev"])]),
+
         // Linux calls that Swift's Glibc module lacks.
         .systemLibrary(name: "CLinux", path: "CShims/CLinux"),
 
@@ -66,7 +69,7 @@ let package = Package(
             name: "TraceMallocCommand",
             dependencies: [
                 "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "AllocationReports",
-                "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CLinux", "CNcurses", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
 
