@@ -44,6 +44,8 @@ final class Recording {
     private var lastRingsUsed = 0
     var lastLook: UInt64 = 0
     var nextLargest: UInt64 = 0
+    /// Since somebody watches.
+    var watch: Watch?
     /// Tail of each ring when its last owner ended.
     private var countedTails: [UInt64] = []
 
@@ -230,6 +232,7 @@ final class Recording {
         case TM_CONTROL_RESET_PEAK.rawValue: merge.ledger.resetPeak(clock: clock)
         case TM_CONTROL_CLEAR.rawValue:
             timeline.removeAll()
+            watch = nil
             isSound = merge.ledger.clear()
         case TM_CONTROL_FORGET.rawValue: isSound = merge.ledger.forget()
         default: giveUp("it holds an unknown control event")

@@ -158,6 +158,15 @@ final class Service {
                     if let failure = save?(snapshots, reply.dataPath) { reply.failed(failure) } else { reply.done() }
                 }
                 if !isStarted { reply.failed("the collector cannot start a thread to write the snapshot with") }
+            case .watch:
+                recording.catchUp()
+                let limit = min(collector.options.frameLimit, recording.frameLimit)
+                let answer = recording.answer(
+                    WatchCursor(text: request.name) ?? WatchCursor(), frameLimit: limit, at: SystemCalls.monotonic())
+                let isStarted = Unsafe.Thread.start {
+                    if SystemCalls.write(answer.bytes, to: reply.dataPath) { reply.done() } else { reply.failed("no room for the answer") }
+                }
+                if !isStarted { reply.failed("the collector cannot start a thread to answer with") }
             }
         }
     }
