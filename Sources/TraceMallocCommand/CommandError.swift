@@ -16,6 +16,8 @@ enum CommandError: Error, CustomStringConvertible {
     case noAnswer(RecordingError)
     case binaryOnTerminal(String)
     case cannotExport(ExportError)
+    /// A terminal of this name cannot be drawn on.
+    case noScreen(String)
 
     case refused(ProgramRefusal)
     /// `tried`: directories, or the path that the user set.
@@ -33,7 +35,7 @@ enum CommandError: Error, CustomStringConvertible {
     var exitCode: Int32 {
         switch self {
         case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer, .binaryOnTerminal,
-            .cannotExport:
+            .cannotExport, .noScreen:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
@@ -54,6 +56,7 @@ enum CommandError: Error, CustomStringConvertible {
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
         case .binaryOnTerminal(let format): "\(format) is not for terminals; name a file with -o, or send the output to a program"
         case .cannotExport(let error): "\(error)"
+        case .noScreen(let name): "the terminal \(name) is not known here, so there is no screen; --count N prints lines"
         case .refused(let refusal): "\(refusal)"
         case .noLibrary(let tried):
             "libtracemalloc.so is not there (looked for it in \(tried.joined(separator: ", "))); set TRACEMALLOC_LIBRARY to its path"

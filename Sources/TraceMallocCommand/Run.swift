@@ -67,7 +67,8 @@ struct Run: ParsableCommand {
         let supervisor = Supervisor(waitsForAll: !noFollowChildren)
 
         let recording = try Recording(
-            output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration)
+            output: output.map { .named($0, force: force) } ?? .afterProgram(force: force), frameLimit: frames.count,
+            followsChildren: !noFollowChildren, markEvery: markEvery?.duration)
         let pid: pid_t
         do {
             let environment = try recording.environment(preloading: library)
@@ -77,7 +78,7 @@ struct Run: ParsableCommand {
             recording.abandon()
             throw error
         }
-        recording.nameOutput(after: words[0], pid: pid, force: force)
+        recording.nameOutput(after: words[0], pid: pid)
         var hasWaited = false
         let exit = supervisor.wait(for: pid, ended: recording.noteExit) {
             if !hasWaited, Terminal.error.isTerminal, !quiet {
@@ -104,7 +105,7 @@ struct Run: ParsableCommand {
         recording.sayWhatWasWritten()
     }
 
-    private static func code(of exit: ProcessExit) -> Int32 {
+    static func code(of exit: ProcessExit) -> Int32 {
         switch exit {
         case .code(let code): code
         case .signal(let signal): 128 + signal
