@@ -44,7 +44,7 @@ let package = Package(
         .systemLibrary(name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // The screen of a terminal, for `live`: knows every terminal, and how wide characters are.
-        .systemLibrary(name: "CNcurses", path: "CShims/CNcurses", pkgConfig: "ncursesw", providers: [.apt(["libncurses-dev"])]),
+        .systemLibrary(name: "CNcurses", path: "CShims/CNcurses", providers: [.apt(["libncurses-dev"])]),
 
         // Linux calls that Swift's Glibc module lacks.
         .systemLibrary(name: "CLinux", path: "CShims/CLinux"),

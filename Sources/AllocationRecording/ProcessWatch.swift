@@ -5,7 +5,7 @@ import Glibc
 /// Asks the collector of a running session for what is new.
 package struct ProcessWatch {
     package let pid: Int32
-    private var cursor = WatchCursor()
+    private(set) var cursor = WatchCursor()
     /// The element of `costs` of each row, and of each stack.
     private var costOfRow: [Int32] = []
     private var costOfStack: [Int32: Int32] = [:]
