@@ -9,6 +9,7 @@ enum CommandError: Error, CustomStringConvertible {
     case unreadable(StoreError)
     case emptySnapshot(path: String)
     case unknownProcess(Int32, path: String, known: [Int32])
+    case noMark(String, path: String, known: [String])
     case unanswerable(ProfileError)
     case typesUnknown
     case cannotPrint(SystemError)
@@ -34,7 +35,8 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer, .binaryOnTerminal,
+        case .unreadable, .emptySnapshot, .unknownProcess, .noMark, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer,
+            .binaryOnTerminal,
             .cannotExport, .noScreen:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
@@ -51,6 +53,9 @@ enum CommandError: Error, CustomStringConvertible {
         case .emptySnapshot(let path): "\(path) holds no process: nothing was recorded in that run"
         case .unknownProcess(let pid, let path, let known):
             "\(path) holds no process \(pid); it holds \(known.map(String.init).joined(separator: ", "))"
+        case .noMark(let mark, let path, let known):
+            "\(path) has no mark \(mark); "
+                + (known.isEmpty ? "nothing was marked in that run" : "its marks are \(known.prefix(20).joined(separator: ", "))")
         case .unanswerable(let error): "\(error)"
         case .typesUnknown: "types of objects are not recorded; group --by line, function, file, module or traceback"
         case .cannotPrint(let error): "cannot write to standard output: \(error)"

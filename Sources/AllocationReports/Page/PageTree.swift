@@ -74,11 +74,9 @@ struct PageTree {
         for node in snapshot.nodes.indices.dropFirst() where isUsed[node] {
             let parent = snapshot.parent(of: node)
             (merged[node], users[node], innermost[node]) = (merged[parent], users[parent], innermost[parent])
-            let isCalledByAsync = snapshot.isAsync(parent)
             // Most locations are on many stacks; their frames are looked up once.
             let location = snapshot.nodes[node].location
-            let numbers = isCalledByAsync ? nil : known[location]
-            for frame in numbers ?? frameNumbers(of: location, in: snapshot, isCalledByAsync, &known) {
+            for frame in known[location] ?? frameNumbers(of: location, in: snapshot, &known) {
                 merged[node] = child(of: merged[node], frame)
                 if !frames[Int(frame)].isSystem { users[node] = frame }
                 innermost[node] = frame
@@ -91,7 +89,7 @@ struct PageTree {
 
     /// The numbers of a location's frames, outermost first.
     private mutating func frameNumbers(
-        of location: Int32, in snapshot: Snapshot, _ isCalledByAsync: Bool, _ known: inout [Int32: [Int32]]
+        of location: Int32, in snapshot: Snapshot, _ known: inout [Int32: [Int32]]
     ) -> [Int32] {
         let named: [Frame] =
             switch location {
@@ -103,15 +101,17 @@ struct PageTree {
             default: []
             }
         var numbers: [Int32] = []
-        for (index, frame) in named.reversed().enumerated() {
+        let isAsync = snapshot.locations.indices.contains(Int(location)) && snapshot.locations[Int(location)].isAsync
+        for (index, frame) in named.enumerated().reversed() {
             var frame = frame
             // Two calls of a function that the debug information cannot tell apart are one.
             if frame.function != nil || frame.line != nil { frame.address = nil }
             frame.isInlined = false
-            frame.isAsync = frame.isAsync || (index == 0 && isCalledByAsync)
+            // The innermost frame of the location awaits; those outside of it are what it is inlined into.
+            frame.isAsync = index == 0 && isAsync
             numbers.append(number(of: frame))
         }
-        if !isCalledByAsync { known[location] = numbers }
+        known[location] = numbers
         return numbers
     }
 

@@ -76,7 +76,7 @@ function drawBox(box, y, pen) {
     context.fillRect(box.x, y, box.width, rowHeight - 1);
     context.fillStyle = pen.edge;
     // Neighbors of one library are told apart by shades.
-    if (!isComparison && !isMatch && !box.isAncestor) {
+    if (!isDifference() && !isMatch && !box.isAncestor) {
         context.globalAlpha = 0.1 * (Math.imul(box.call.key + 1, 0x9e3779b1) >>> 30);
         context.fillRect(box.x, y, box.width, rowHeight - 1);
         context.globalAlpha = 1;
@@ -97,12 +97,12 @@ function drawBox(box, y, pen) {
 
 function flameLabel(call) {
     const name = call.frame < 0 ? "everything" : shortName(frames.name(call.frame)) + (frames.isAsync(call.frame) ? " [async]" : "");
-    return isComparison ? `${figureText(call.change, state.unit, true)}  ${name}` : name;
+    return isDifference() ? `${figureText(call.change, state.unit, true)}  ${name}` : name;
 }
 
 /// The variable of a box's color: its library, or in comparisons what part of it is new or gone.
 function flameColor({ call, isAncestor }) {
-    if (isComparison) {
+    if (isDifference()) {
         if (call.change === 0) return "--change-none";
         const part = Math.abs(call.change) / call.weight;
         return `--change-${call.change > 0 ? "up" : "down"}-${part > 2 / 3 ? 3 : part > 1 / 3 ? 2 : 1}`;
@@ -131,12 +131,12 @@ function callLines(call) {
     const { root } = flame.graph;
     const name = call.frame < 0 ? "Everything" : frames.name(call.frame) + (frames.isAsync(call.frame) ? " [async parent]" : "");
     const origin = call.frame < 0 ? "" : call.hasOneLine ? frames.origin(call.frame) : frames.origin(call.frame).replace(/:\d+/, " (several lines)");
-    const shares = [`${figureText(isComparison ? call.now : call.weight, state.unit)}`];
-    if (isComparison) shares.push(`${figureText(call.change, state.unit, true)} against before`);
+    const shares = [`${figureText(isDifference() ? call.now : call.weight, state.unit)}`];
+    if (isDifference()) shares.push(`${figureText(call.change, state.unit, true)} against before`);
     else shares.push(`${shareText(call.weight, root.weight)} of all`);
-    if (!isComparison && flame.focus.parent) shares.push(`${shareText(call.weight, flame.focus.weight)} of what is shown`);
+    if (!isDifference() && flame.focus.parent) shares.push(`${shareText(call.weight, flame.focus.weight)} of what is shown`);
     const own = flame.graph.own(call);
-    if (!isComparison && !state.invert && call.parent && own > 0) shares.push(`${figureText(own, state.unit)} allocated by itself`);
+    if (!isDifference() && !state.invert && call.parent && own > 0) shares.push(`${figureText(own, state.unit)} allocated by itself`);
     return { name, origin, figures: shares.join(", ") };
 }
 
@@ -151,7 +151,7 @@ function showGraphStatus() {
     const parts = [];
     if (!(root.weight > 0)) parts.push("Nothing to show: no stack has any of this.");
     else if (flame.focus.parent) parts.push(`Zoomed into ${shortName(frames.name(flame.focus.frame))}: ${callLines(flame.focus).figures}.`);
-    else if (isComparison) parts.push(`All calls: ${figureText(root.now, state.unit)} now, ${figureText(root.change, state.unit, true)} against before.`);
+    else if (isDifference()) parts.push(`All calls: ${figureText(root.now, state.unit)} now, ${figureText(root.change, state.unit, true)} against before.`);
     else parts.push(`All calls: ${figureText(root.weight, state.unit)}.`);
     if (flame.matches) {
         const matched = matchedWeight(flame.graph.rows, flame.matches);
