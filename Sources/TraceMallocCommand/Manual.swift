@@ -163,7 +163,7 @@ struct ManualPage {
         .B 3
         The program cannot be profiled.
         .PP
-        \\fBrun\\fR and \\fBlive\\fR exit with the code of the program that they start, or with 128 and the number of the signal that ended it.
+        \\fBrun\\fR and \\fBlive\\fR exit with the code of the program that they start, or with 128 and the number of its signal.
         .SH ENVIRONMENT
         .TP
         .B NO_COLOR

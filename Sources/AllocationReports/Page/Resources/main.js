@@ -114,8 +114,8 @@ function showLegend() {
     const list = isDifference()
         ? [swatch("--change-up-3", "+ grown or new"), swatch("--change-down-3", "− shrunk or gone"), swatch("--change-none", "unchanged")]
         : [
-            ...[...flame.palette].map(([module, index]) => swatch(`--call-${index}`, fileName(strings[module]) || "no library")),
-            swatch("--call-5", "other libraries"), swatch("--call-system", "runtime"),
+            ...[...flame.palette].map(([key, index]) => swatch(`--call-${index}`, fileName(key) || "no library")),
+            swatch("--call-5", flame.byPart ? "other parts" : "other libraries"), swatch("--call-system", "runtime"),
         ];
     byID("graph-legend").replaceChildren(...list);
 }

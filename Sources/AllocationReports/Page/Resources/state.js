@@ -25,6 +25,8 @@ function readState() {
     oneOf("by", groupings.map(grouping => grouping.name));
     if (state.process >= data.processes.length || isComparison) state.process = -1;
     if (!data.generations.generation.includes(state.generation) || isComparison) state.generation = -1;
+    // Of generations it is known what is alive.
+    if (state.generation >= 0) state.metric = "current";
     if (!data.generations.generation.includes(state.against) || state.against === state.generation || state.generation < 0) state.against = -1;
 }
 
