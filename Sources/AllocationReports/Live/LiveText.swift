@@ -56,7 +56,7 @@ package struct LiveGlyphs: Hashable, Sendable {
     /// A name as this screen can show it, in at most `columns`.
     func name(_ text: String, columns: Int) -> String {
         guard columns > 0 else { return "" }
-        var shown = PrintableText.name(text, columns: columns)
+        var shown = PrintableText.symbol(text, columns: columns)
         if !isUnicode {
             shown = String(shown.map { $0 == "…" ? Character(ellipsis) : $0.isASCII ? $0 : "?" })
         }
