@@ -47,6 +47,8 @@ extension Recording {
         let peakNumber = merge.ledger.totals.peakNumber
         for row in 1..<rows.count {
             let (values, detail) = (rows.rows[row], rows.details[row])
+            // Ranges that the program tracks by itself are in no figure of the process.
+            if values.domain != 0 { continue }
             let (first, peak) = ((row - 1) * width, values.peak(peakNumber))
             answer.figures[first] = values.currentBytes
             answer.figures[first + 1] = values.currentCount

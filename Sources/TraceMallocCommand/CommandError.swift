@@ -10,6 +10,7 @@ enum CommandError: Error, CustomStringConvertible {
     case emptySnapshot(path: String)
     case unknownProcess(Int32, path: String, known: [Int32])
     case noMark(String, path: String, known: [String])
+    case unknownThread(String, path: String, known: [String])
     case unanswerable(ProfileError)
     case typesUnknown
     case cannotPrint(SystemError)
@@ -35,9 +36,8 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .noMark, .unanswerable, .typesUnknown, .cannotPrint, .noAnswer,
-            .binaryOnTerminal,
-            .cannotExport, .noScreen:
+        case .unreadable, .emptySnapshot, .unknownProcess, .unknownThread, .noMark, .unanswerable, .typesUnknown, .cannotPrint,
+            .noAnswer, .binaryOnTerminal, .cannotExport, .noScreen:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
@@ -56,6 +56,8 @@ enum CommandError: Error, CustomStringConvertible {
         case .noMark(let mark, let path, let known):
             "\(path) has no mark \(mark); "
                 + (known.isEmpty ? "nothing was marked in that run" : "its marks are \(known.prefix(20).joined(separator: ", "))")
+        case .unknownThread(let name, let path, let known):
+            "\(path) holds no thread \(name); it holds \(known.prefix(20).joined(separator: ", "))\(known.count > 20 ? ", …" : "")"
         case .unanswerable(let error): "\(error)"
         case .typesUnknown: "types of objects are not recorded; group --by line, function, file, module or traceback"
         case .cannotPrint(let error): "cannot write to standard output: \(error)"

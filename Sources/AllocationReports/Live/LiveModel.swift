@@ -84,6 +84,7 @@ package struct LiveModel {
         guard let final else { return }
         restart()
         snapshot = final
+        snapshot.costs.removeAll { $0.domain != 0 }
         namedCount = snapshot.locations.count
         marks = final.marks.map(\.name)
         last = snapshot.costs.map(\.current)
@@ -137,12 +138,17 @@ package struct LiveModel {
     package func stacks(of site: LiveSite, _ question: LiveQuestion) -> [LiveRow] {
         let siteOfNode = question.hidesRuntime ? sites.userSiteOfNode : sites.innermostSiteOfNode
         var rows: [LiveRow] = []
+        // A final snapshot has costs apart for each thread.
+        var rowOfStack: [Int32: Int] = [:]
         for (index, cost) in snapshot.costs.enumerated() where siteOfNode.indices.contains(Int(cost.stack)) {
             guard sites.names[Int(siteOfNode[Int(cost.stack)])] == site else { continue }
-            var row = LiveRow(site: site)
-            row.stack = cost.stack
-            row.add(cost, question.metric, change: change(of: index, question.baseline))
-            rows.append(row)
+            let number = rowOfStack[cost.stack] ?? rows.count
+            if number == rows.count {
+                rowOfStack[cost.stack] = number
+                rows.append(LiveRow(site: site))
+                rows[number].stack = cost.stack
+            }
+            rows[number].add(cost, question.metric, change: change(of: index, question.baseline))
         }
         return rows
     }

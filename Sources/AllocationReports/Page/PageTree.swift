@@ -12,6 +12,8 @@ struct PageTree {
         /// Call site: index into `frames`, -1 for stacks without frames.
         var site: Int32
         var snapshot: Int32
+        /// Index into `threads`.
+        var thread: Int32
         var generation: Int32 = 0
     }
 
@@ -42,6 +44,8 @@ struct PageTree {
     /// Frame of each node; -1 for the root.
     private(set) var calls: [Int32] = [-1]
     private(set) var rows: [Row] = []
+    /// The threads of all snapshots, with the snapshot that they are of.
+    private(set) var threads: [(snapshot: Int, thread: TracedThread)] = []
     /// What is alive by generation; empty where there is only one.
     private(set) var aliveRows: [Row] = []
     private(set) var omission: Omission?
@@ -134,19 +138,23 @@ struct PageTree {
     }
 
     private mutating func addRows(of snapshot: Snapshot, _ index: Int32, _ merged: [Int32], _ sites: [Int32]) {
-        func place(_ stack: Int32, generation: Int32 = 0) -> Place {
+        let firstThread = threads.count
+        threads += snapshot.threads.map { (Int(index), $0) }
+        func place(_ stack: Int32, _ thread: Int32, generation: Int32 = 0) -> Place {
             let isKnown = snapshot.hasNode(stack)
+            let thread = snapshot.threads.indices.contains(Int(thread)) ? Int(thread) : 0
             return Place(
-                node: isKnown ? merged[Int(stack)] : 0, site: isKnown ? sites[Int(stack)] : -1, snapshot: index, generation: generation)
+                node: isKnown ? merged[Int(stack)] : 0, site: isKnown ? sites[Int(stack)] : -1, snapshot: index,
+                thread: Int32(firstThread + thread), generation: generation)
         }
         for cost in snapshot.costs {
             let tallies = Metric.allCases.map { cost[$0] }
-            if tallies.contains(where: { $0 != .zero }) { rows.append(Row(place: place(cost.stack), tallies: tallies)) }
+            if tallies.contains(where: { $0 != .zero }) { rows.append(Row(place: place(cost.stack, cost.thread), tallies: tallies)) }
         }
         // Where there is only one generation the current metric says the same.
         guard snapshot.marks.count > 1 else { return }
         for cost in snapshot.liveByGeneration where snapshot.marks.indices.contains(Int(cost.generation)) {
-            aliveRows.append(Row(place: place(cost.stack, generation: cost.generation), tallies: [cost.live]))
+            aliveRows.append(Row(place: place(cost.stack, cost.thread, generation: cost.generation), tallies: [cost.live]))
         }
     }
 

@@ -3,7 +3,7 @@
 /// Shows the answers that depend on `changes`; without them all.
 function show(changes) {
     const has = (...keys) => !changes || keys.some(key => key in changes);
-    const isOtherData = has("metric", "unit", "process", "generation", "against");
+    const isOtherData = has("metric", "unit", "process", "thread", "generation", "against");
     showQuestion();
     if (isOtherData) page.rows = selectRows(state);
     if (isOtherData || has("by")) collectSites(page.rows);
@@ -25,7 +25,8 @@ function showQuestion() {
     const metric = metrics.find(metric => metric.name === state.metric);
     const generation = state.generation < 0 ? "" : `, of what was born in ${generationName(state.generation)}`
         + (state.against >= 0 ? ` against what was born in ${generationName(state.against)}` : "");
-    byID("metric-caption").textContent = `${metric.label} counts ${metric.text}${generation}.`
+    const thread = state.thread < 0 ? "" : `, allocated by ${strings[data.threads.name[state.thread]]}`;
+    byID("metric-caption").textContent = `${metric.label} counts ${metric.text}${generation}${thread}.`
         + (askedProcesses().length > 1 && state.metric === "peak" ? " Each process is taken at its own peak." : "");
     byID("graph-title").textContent = isDifference() ? "What has changed" : "Who allocates";
     byID("graph-caption").textContent = (isDifference()
@@ -38,6 +39,7 @@ function showQuestion() {
     byID("hide-system").checked = state.system === "hide";
     byID("invert").setAttribute("aria-pressed", String(state.invert));
     byID("process").value = state.process;
+    showThreadChoice();
     byID("generation").value = state.generation;
     byID("against").value = state.against;
     byID("against-choice").hidden = byID("generation-choice").hidden || state.generation < 0;
@@ -45,6 +47,17 @@ function showQuestion() {
     byID("grouping").value = state.by;
     // Not while it is being typed into: the cursor would jump.
     for (const key of ["search", "filter"]) if (document.activeElement !== byID(key)) byID(key).value = state[key];
+}
+
+/// The threads of the chosen process, or of all.
+function showThreadChoice() {
+    const threads = data.threads.name.map((name, index) => ({ index, name: strings[name], process: data.threads.process[index] }))
+        .filter(thread => data.threads.isUsed[thread.index] && (state.process < 0 || thread.process === state.process));
+    byID("thread-choice").hidden = isComparison || threads.length < 2;
+    const isMany = state.process < 0 && new Set(threads.map(thread => thread.process)).size > 1;
+    byID("thread").replaceChildren(element("option", { value: -1 }, `all ${threads.length}`), ...threads.map(thread =>
+        element("option", { value: thread.index }, isMany ? `${data.processes[thread.process].pid}: ${thread.name}` : thread.name)));
+    byID("thread").value = state.thread;
 }
 
 function generationName(number) {
@@ -65,7 +78,8 @@ function makeControls() {
     byID("process-choice").hidden = isComparison || processes.length < 2;
     byID("process").append(option(-1, `all ${processes.length}`),
         ...processes.map(({ process, index }) => option(index, `${process.pid}: ${strings[process.command].slice(0, 60)}`)));
-    byID("process").addEventListener("change", event => ask({ process: Number(event.target.value), zoom: "" }));
+    byID("process").addEventListener("change", event => ask({ process: Number(event.target.value), thread: -1, zoom: "" }));
+    byID("thread").addEventListener("change", event => ask({ thread: Number(event.target.value), zoom: "" }));
     const generations = [...new Set(data.generations.generation)];
     byID("generation-choice").hidden = isComparison || generations.length < 2;
     byID("generation").append(option(-1, "any generation"), ...generations.map(number => {

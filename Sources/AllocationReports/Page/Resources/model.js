@@ -119,6 +119,7 @@ function isDifference() {
 function pairedGenerations(question) {
     return pairedRows(data.alive, ["currentBytes", "currentCount"], row => {
         if (question.process >= 0 && data.alive.process[row] !== question.process) return null;
+        if (question.thread >= 0 && data.alive.thread[row] !== question.thread) return null;
         const generation = data.alive.generation[row];
         return generation === question.generation ? "now" : generation === question.against ? "old" : null;
     });
@@ -135,12 +136,25 @@ function selectRows(question) {
     const rows = [];
     for (let row = 0; row < table.node.length; row++) {
         if (question.process >= 0 && !isComparison && !isPair && table.process[row] !== question.process) continue;
+        if (question.thread >= 0 && table.thread && table.thread[row] !== question.thread) continue;
         if (isGeneration && !isPair && table.generation[row] !== question.generation) continue;
         rows.push(row);
     }
-    const pick = (side, unit) => side ? Float64Array.from(rows, row => side[metric + unit][row]) : null;
+    // A stack has a row for each thread and process: they are one stack all the same.
+    const places = new Map(), place = new Int32Array(rows.length), firsts = [];
+    rows.forEach((row, i) => {
+        const key = table.node[row] * (frames.count + 1) + table.site[row] + 1;
+        if (!places.has(key)) places.set(key, firsts.push(row) - 1);
+        place[i] = places.get(key);
+    });
+    const pick = (side, unit) => {
+        if (!side) return null;
+        const sums = new Float64Array(firsts.length), column = side[metric + unit];
+        rows.forEach((row, i) => { sums[place[i]] += column[row]; });
+        return sums;
+    };
     const result = {
-        node: Int32Array.from(rows, row => table.node[row]), site: Int32Array.from(rows, row => table.site[row]),
+        node: Int32Array.from(firsts, row => table.node[row]), site: Int32Array.from(firsts, row => table.site[row]),
         bytes: pick(table.now, "Bytes"), count: pick(table.now, "Count"),
         oldBytes: pick(table.old, "Bytes"), oldCount: pick(table.old, "Count"),
     };
