@@ -17,6 +17,8 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
     /// The collector of a session did not answer.
     case noAnswer(path: String)
     case requestFailed(String)
+    /// `tracemalloc start` has nothing to start.
+    case cannotStart(pid: Int32, StartRefusal)
 
     package var description: String {
         switch self {
@@ -35,6 +37,13 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
             "process \(pid) is not being recorded by a session of yours; start it with tracemalloc run, or preload the library"
         case .noAnswer(let path): "the collector of the session \(path) does not answer; it may be stopped"
         case .requestFailed(let sentence): sentence
+        case .cannotStart(let pid, .gone): "there is no process \(pid)"
+        case .cannotStart(let pid, .endedMeanwhile): "process \(pid) ended before it allocated anything"
+        case .cannotStart(let pid, .foreign): "process \(pid) belongs to another user, and only that user can start it"
+        case .cannotStart(let pid, .recorded): "process \(pid) is being recorded already; ask for a snapshot of it, or mark it"
+        case .cannotStart(let pid, .unreadable): "the memory map of process \(pid) cannot be read: it has protected itself"
+        case .cannotStart(let pid, .notIdle):
+            "process \(pid) does not wait to be started: that takes LD_PRELOAD=libtracemalloc.so and TRACEMALLOC_START=0 at its own start"
         case .outOfMemory(let needed): "out of memory for \(needed); free some, or trace fewer processes at once"
         }
     }

@@ -81,6 +81,7 @@ final class Service {
                 for one in served { one.recording.mark(name: "") }
                 nextMark = time &+ markEvery
             }
+            if ended.isEmpty, let awaited = collector.options.awaited, ProcessFiles.state(of: awaited) != nil { lastActive = time }
             let patience = ended.isEmpty ? Self.firstArrival : Self.idle
             if news.isFinished || (untilIdle && served.isEmpty && time &- lastActive >= patience) { return conclude() }
             if let checkpoint, time >= nextCheckpoint {

@@ -77,6 +77,12 @@ package final class Session: Sendable {
         release()
     }
 
+    /// Whether its collector serves a recording of the process.
+    package func serves(_ pid: Int32) -> Bool { access("\(directory)/\(SessionRequest.servedName(pid))", F_OK) == 0 }
+
+    /// Lets another process join the session as its collector.
+    package func handOver() { release() }
+
     private func release() {
         lock.withLock { descriptor in
             if descriptor >= 0 { close(descriptor) }

@@ -51,6 +51,14 @@ package struct SessionRequest: Sendable, Hashable {
         throw .notRecorded(pid: pid)
     }
 
+    /// Whether a running session of this user records the process.
+    static func isRecorded(_ pid: Int32) -> Bool {
+        let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
+        return Session.running(in: [runtime, "/dev/shm"].compactMap(\.self)).contains {
+            access("\($0)/\(servedName(pid))", F_OK) == 0
+        }
+    }
+
     /// A snapshot of a large program takes a while to write.
     private static func await(_ path: String, in directory: String) -> String? {
         for attempt in 0..<12_000 {

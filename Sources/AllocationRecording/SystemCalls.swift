@@ -61,6 +61,22 @@ enum SystemCalls {
         return true
     }
 
+    /// A file of /proc that is longer than a page, which gives it in pieces.
+    static func wholeFile(_ path: String, limit: Int) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while bytes.count < limit {
+            let length = read(file, &piece, piece.count)
+            if length < 0 { return nil }
+            if length == 0 { break }
+            bytes += piece.prefix(length)
+        }
+        return bytes
+    }
+
     /// Names in a directory, without "." and "..".
     static func names(in directory: String) -> [String] {
         guard let stream = opendir(directory) else { return [] }

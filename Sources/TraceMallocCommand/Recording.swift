@@ -71,8 +71,8 @@ final class Recording {
 
     /// Checkpoints come early, as short runs are killed too; they take a small part of the time at most, and the file
     /// spreads its writes out by itself.
-    static func options(frameLimit: Int, markEvery: Duration? = nil) -> CollectorOptions {
-        CollectorOptions(frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500))
+    static func options(frameLimit: Int, markEvery: Duration? = nil, awaited: Int32? = nil) -> CollectorOptions {
+        CollectorOptions(frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500), awaited: awaited)
     }
 
     /// What the program finds in its environment.

@@ -35,10 +35,26 @@
 #define TM_ENV_SESSION "TRACEMALLOC_SESSION"      // session directory to join; set by the launcher
 #define TM_ENV_FILE "TRACEMALLOC"                 // by hand: output file; the library starts the collector itself
 #define TM_ENV_FRAMES "TRACEMALLOC_FRAMES"        // innermost frames to keep, 1...65535 (default 256)
-#define TM_ENV_START "TRACEMALLOC_START"          // 0: loaded, idle
+#define TM_ENV_START "TRACEMALLOC_START"          // 0: loaded, idle until ordered; 1, or a number of frames: from the start
 #define TM_ENV_COLLECTOR "TRACEMALLOC_COLLECTOR"  // by hand: path of the collector's executable
 #define TM_ENV_FOLLOW "TRACEMALLOC_FOLLOW"        // 0: children are not traced (launcher's --no-follow-children)
 #define TM_ENV_VERIFY "TRACEMALLOC_VERIFY"        // 1: compare every stack with libunwind's (slow; for tests)
+
+// ---- An idle process (TM_ENV_START=0): one page of shared memory, a System V segment, that it looks at with every call.
+// `tracemalloc start` finds its number in /proc/PID/maps, writes what is to be done, and epoch 0 at last.
+#define TM_RENDEZVOUS_MAGIC UINT64_C(0x31454c4449434c41)  // "ALCIDLE1"
+#define TM_RENDEZVOUS_VERSION 1u
+#define TM_ORDER_PATH 256u
+
+struct tm_rendezvous {
+    uint64_t epoch;        // 1: idle; 0: there is an order
+    uint64_t magic;
+    uint32_t version;
+    uint32_t pid;          // who made it; children of it may have it as well
+    uint32_t target;       // the process that is to begin; all others make a new page for themselves
+    uint32_t frame_limit;
+    char session[TM_ORDER_PATH];  // directory of the session to join, terminated
+};
 
 // ---- Events
 enum tm_event_kind {
