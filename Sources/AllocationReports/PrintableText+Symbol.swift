@@ -2,11 +2,16 @@
 
 extension PrintableText {
     /// A name, as `function (library)` or `file:line`, on one line of at most `limit` terminal columns. Where it does not fit, a
-    /// function loses its parameters and template arguments before anything is cut out of its middle.
+    /// function loses its parameters and template arguments, then its outer names, before anything is cut out of its middle.
     package static func symbol(_ text: String, columns limit: Int) -> String {
         let whole = name(text, limit: 4000)
         guard columns(of: whole) > limit else { return whole }
-        return name(shortened(whole), columns: limit)
+        var short = shortened(whole)[...]
+        // What distinguishes names stands at their end: of `clang::Sema::ActOnTag` the outer names go first.
+        while columns(of: String(short)) > limit, !short.hasPrefix("/"), let next = short.range(of: "::", before: " (") {
+            short = short[next.upperBound...]
+        }
+        return name(String(short), columns: limit)
     }
 
     /// `std::map<…>::find (libx.so)` of `std::map<int, int>::find(int const&) const (libx.so)`. Names that do not nest as expected
@@ -15,12 +20,14 @@ extension PrintableText {
         // What stands in brackets behind a space at the end is the library, not parameters; "const" stands behind those.
         var function = text[...]
         var library = ""
-        if text.hasSuffix(")"), let at = text.range(ofLast: " ("), !text[at.upperBound...].contains("(") {
+        if text.hasSuffix(")"), let at = text.range(ofLast: " ("), isLibrary(text[at.upperBound...].dropLast()) {
             (function, library) = (text[..<at.lowerBound], String(text[at.lowerBound...]))
         }
         guard let short = withoutArguments(function) else { return text }
         return short + library
     }
+
+    private static func isLibrary(_ text: Substring) -> Bool { !text.isEmpty && !text.contains { "()<>*&,".contains($0) } }
 
     private static func withoutArguments(_ name: Substring) -> String? {
         var result = ""
@@ -75,6 +82,21 @@ extension PrintableText {
             }
         }
         return lines.joined(separator: "\n" + String(repeating: " ", count: indentation))
+    }
+}
+
+extension Substring {
+    /// Where `needle` is first, in front of `end` where that is there, and with something behind it.
+    fileprivate func range(of needle: String, before end: String) -> Range<Index>? {
+        var position = startIndex
+        while position < endIndex, !self[position...].hasPrefix(end) {
+            if self[position...].hasPrefix(needle) {
+                let after = index(position, offsetBy: needle.count)
+                return after < endIndex ? position..<after : nil
+            }
+            position = index(after: position)
+        }
+        return nil
     }
 }
 

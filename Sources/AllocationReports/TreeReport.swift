@@ -39,7 +39,9 @@ package struct TreeReport {
             let columns = row(
                 TextForm.size(line.tally.bytes), PrintableText.number(line.tally.count),
                 PrintableText.percent(line.tally.bytes, of: tree.nodes[0].tally.bytes))
-            let prefix = TreeReport.cut(line.prefix, to: style.room(beside: 0) / 2)
+            // Deep calls keep room for their names.
+            let prefix = TreeReport.cut(
+                line.prefix, to: style.columns.map { max(12, $0 - columns.count - 32) } ?? style.room(beside: 0) / 2)
             let room = style.room(beside: columns.count + prefix.count)
             let name =
                 style.columns == nil ? PrintableText.name(name(of: line), limit: room) : PrintableText.symbol(name(of: line), columns: room)

@@ -159,6 +159,31 @@ struct PageTests {
         }
     }
 
+    @Test("One thread's part is what stats says of the thread; a fragment of another process's thread is no error")
+    func threads() throws {
+        let scratch = try Scratch()
+        let profile = try Profile([try Program("many_threads.c").path])
+        let page = scratch / "page.html"
+        #expect(try run([Products.command, "report", profile.file, "--html", "--metric", "total", "-o", page]).ending == .code(0))
+        let stats = try run([Products.command, "stats", profile.file, "--format", "json"]).stdout
+        let whole = try #require(JSONSerialization.jsonObject(with: Data(stats.utf8)) as? [String: Any])
+        let byThread = try #require(whole["byThread"] as? [[String: Any]]).compactMap { $0["bytesAllocated"] as? Int }
+        let browser = try Browser()
+        try browser.visit(page)
+        #expect(try browser.evaluate("document.getElementById('thread-choice').hidden") == "false")
+        let sum = "page.rows.bytes.reduce((a, b) => a + b, 0)"
+        #expect(try Int(browser.evaluate(sum)) == byThread.reduce(0, +))
+        let choose = "(e => { e.selectedIndex = 1; e.dispatchEvent(new Event('change')); })(document.getElementById('thread'))"
+        try browser.evaluate(choose)
+        let one = try #require(Int(browser.evaluate(sum)))
+        #expect(one > 0 && byThread.contains(one))
+        #expect(try browser.evaluate("location.hash").contains("thread="))
+        #expect(try browser.text("#metric-caption").contains("allocated by"))
+        try browser.visit(page, fragment: "thread=99999")
+        #expect(try browser.evaluate("state.thread") == "-1")
+        #expect(browser.complaints.isEmpty, "\(browser.complaints)")
+    }
+
     @Test("run --html writes the page at the end; a name that cannot be used is known before the program runs")
     func pageOfRun() throws {
         let scratch = try Scratch()
