@@ -48,6 +48,9 @@ let package = Package(
         // pprof files are gzip streams; libdw needs the same library already.
         .systemLibrary(name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+        // The screen of a terminal, for `live`: knows every terminal, and how wide characters are.
+        .systemLibrary(name: "CNcurses", path: "CShims/CNcurses", providers: [.apt(["libncurses-dev"])]),
+
         // Linux calls that Swift's Glibc module lacks.
         .systemLibrary(name: "CLinux", path: "CShims/CLinux"),
 
@@ -73,7 +76,7 @@ let package = Package(
             name: "TraceMallocCommand",
             dependencies: [
                 "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "AllocationReports",
-                "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CLinux", "CNcurses", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
 

@@ -46,6 +46,8 @@ final class Recording {
     private var lastRingsUsed = 0
     var lastLook: UInt64 = 0
     var nextLargest: UInt64 = 0
+    /// Since somebody watches.
+    var watch: Watch?
     /// By number, without number 0.
     var threadNames: [ThreadName] = []
     var nextNaming = UInt64.max
@@ -253,6 +255,7 @@ final class Recording {
         case TM_CONTROL_RESET_PEAK.rawValue: merge.ledger.resetPeak(clock: clock)
         case TM_CONTROL_CLEAR.rawValue:
             timeline.removeAll()
+            watch = nil
             isSound = merge.ledger.clear()
             merge.renumberThreads()
             threadNames = []

@@ -166,6 +166,15 @@ final class Service {
                 }
                 if !isStarted { reply.failed("the collector cannot start a thread to write the snapshot with") }
             case .heap: handOut(recording, reply)
+            case .watch:
+                recording.catchUp()
+                let limit = min(collector.options.frameLimit, recording.frameLimit)
+                let answer = recording.answer(
+                    WatchCursor(text: request.name) ?? WatchCursor(), frameLimit: limit, at: SystemCalls.monotonic())
+                let isStarted = Unsafe.Thread.start {
+                    if SystemCalls.write(answer.bytes, to: reply.dataPath) { reply.done() } else { reply.failed("no room for the answer") }
+                }
+                if !isStarted { reply.failed("the collector cannot start a thread to answer with") }
             }
         }
     }

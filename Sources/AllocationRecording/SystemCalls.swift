@@ -35,6 +35,40 @@ enum SystemCalls {
         return (UInt64(String(decoding: digits, as: UTF8.self)) ?? 1 << 36) << 10
     }
 
+    /// The whole of a file, whatever its size.
+    static func file(_ path: String) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var info = stat()
+        guard fstat(file, &info) == 0, info.st_size < 1 << 34 else { return nil }
+        let size = Int(info.st_size)
+        return [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
+            while filled < size {
+                let count = pread(file, buffer.baseAddress! + filled, size - filled, off_t(filled))
+                guard count > 0 else { return }
+                filled += count
+            }
+        }
+    }
+
+    /// Writes a new file, for this user only; false when it cannot be written whole.
+    static func write(_ bytes: [UInt8], to path: String) -> Bool {
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            guard count > 0 || errno == EINTR else {
+                unlink(path)
+                return false
+            }
+            written += max(0, count)
+        }
+        return true
+    }
+
     /// A file of /proc that is longer than a page, which gives it in pieces.
     static func wholeFile(_ path: String, limit: Int) -> [UInt8]? {
         let file = open(path, O_RDONLY | O_CLOEXEC)
