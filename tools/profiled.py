@@ -24,6 +24,9 @@ def command():
 class Scratch(tempfile.TemporaryDirectory):
     """A directory that is removed at the end. PATH / "name" is a path in it."""
 
+    def __enter__(self):
+        return self
+
     def __truediv__(self, name):
         return os.path.join(self.name, name)
 

@@ -2,7 +2,7 @@
 //
 // Threads hand blocks to each other through boxes; what is still to happen to a block travels with it, so the totals do not depend
 // on who was faster. WAY has letters: l one thread at a time in a fixed order (then the peak is known, too), a one arena, f children
-// by fork, k and e end by SIGKILL and by _exit. The program knows its figures itself:
+// by fork, k and e end by SIGKILL and by _exit, o uses only what every allocator has. The program knows its figures itself:
 //   figures PID allocations frees bytes freed-bytes unknown-frees     of each process, the children too
 //   peak PID bytes blocks                                             only with l
 //   claim total|alive FILE:LINE bytes count                           of each line of the first process that allocates
@@ -43,7 +43,7 @@ static struct block boxes[BOXES];
 static pthread_mutex_t box_locks[BOXES];
 static struct figures all;
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool in_turns, forks, is_child;
+static bool in_turns, forks, is_portable;
 static size_t current, current_blocks, peak, peak_blocks;  // with l
 static pthread_key_t key;
 
@@ -98,6 +98,7 @@ SEPARATE static bool obtain(struct thread *thread, struct block *block, unsigned
     static const unsigned char alignments[] = {4, 5, 6, 8, 12};
     size_t alignment = (size_t)1 << alignments[next(thread) % sizeof alignments];
     void *at = NULL;
+    if (is_portable && site == 10) site = 9;  // pvalloc is glibc's only
     switch (site) {
     case 0: at = malloc(size); lines[0] = __LINE__; break;
     case 1: at = malloc(size); lines[1] = __LINE__; break;
@@ -147,7 +148,7 @@ SEPARATE static void fail(struct thread *thread) {
     case 4: free(NULL); break;
     }
     REQUIRE(!at);
-    if (thread->held) REQUIRE(!realloc(thread->blocks[0].at, huge) && errno == ENOMEM);
+    if (thread->held) REQUIRE(!realloc(thread->blocks[0].at, huge) && (errno == ENOMEM || is_portable));
 }
 
 static size_t random_size(struct thread *thread) {
@@ -184,7 +185,6 @@ static void spawn(struct thread *thread) {
         REQUIRE(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
         return;
     }
-    is_child = true;
     in_turns = false;
     static struct figures none;
     thread->figures = none;
@@ -300,6 +300,7 @@ int main(int count, char **arguments) {
     if (strchr(way, 'a')) mallopt(M_ARENA_MAX, 1);
     in_turns = strchr(way, 'l');
     forks = strchr(way, 'f');
+    is_portable = strchr(way, 'o');
     for (int i = 0; i < BOXES; i++) pthread_mutex_init(&box_locks[i], NULL);
     REQUIRE(pthread_key_create(&key, end_thread) == 0);
 
