@@ -60,6 +60,21 @@ def lines(tracemalloc, file, metric):
     return result
 
 
+def unmet_claims(tracemalloc, file, output):
+    """What Tests/Programs/claims.h wrote about lines and the profiler says otherwise, in sentences."""
+    claims = [line.split() for line in output.splitlines() if line.startswith(("claim total", "claim alive"))]
+    for kind, metric in (("total", "total"), ("alive", "current")):
+        chosen = [words for words in claims if words[1] == kind]
+        found = lines(tracemalloc, file, metric) if chosen else {}
+        for _, _, place, size, count in chosen:
+            name, number = os.path.basename(place).rsplit(":", 1)
+            tally = found.get((name, int(number)), (0, 0))
+            if tally != (int(size), int(count)):
+                yield f"{name}:{number} {kind}: {size} bytes in {count} blocks, found {tally[0]} in {tally[1]}"
+    if not claims:
+        yield f"no claims: {output}"
+
+
 # The fields that the profiler and the oracle (Tests/Programs/Oracle) both know.
 FIELDS = (
     "allocations", "frees", "bytesAllocated", "bytesFreed", "unknownFrees", "currentBlocks", "currentBytes", "peakBytes", "peakBlocks")

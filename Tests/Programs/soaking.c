@@ -1,4 +1,4 @@
-// soaking.c: threads allocate at full speed for the seconds that the argument gives, then the program says what it did in all.
+// soaking.c: threads allocate at full speed for the seconds that the argument gives, then the program says what it allocated in all.
 // Its live set and its call stacks stop growing early, so whatever still grows then is the profiler's. Arguments: SECONDS THREADS.
 #include <pthread.h>
 #include <stdatomic.h>
@@ -10,12 +10,13 @@
 
 enum { SLOTS = 4096, SHARED = 256, ROUNDS_OF_A_THREAD = 400000 };
 static void *_Atomic shared[SHARED];  // blocks that go from thread to thread
-static atomic_ulong allocations, frees, bytes;
+static atomic_ulong allocations, bytes, moves, moved_bytes;
 static atomic_bool stop;
+static int line_of_malloc, line_of_realloc;
 
 struct work {
     uint64_t random;
-    unsigned long allocations, frees, bytes;
+    unsigned long allocations, bytes, moves, moved_bytes;
     void *slots[SLOTS];
 };
 
@@ -26,16 +27,10 @@ static uint64_t next(struct work *work) {
 }
 
 static void *obtain(struct work *work, size_t size) {
-    void *block = malloc(size);
+    void *block = malloc(size); line_of_malloc = __LINE__;
     TOUCH(block);
     work->allocations++, work->bytes += size;
     return block;
-}
-
-static void give_back(struct work *work, void *block) {
-    if (!block) return;
-    free(block);
-    work->frees++;
 }
 
 SEPARATE static void step(struct work *work) {
@@ -45,17 +40,17 @@ SEPARATE static void step(struct work *work) {
     switch (random % 8) {
     case 0: {
         void *block = obtain(work, size);
-        give_back(work, atomic_exchange(&shared[random / 32 % SHARED], block));
+        free(atomic_exchange(&shared[random / 32 % SHARED], block));
         break;
     }
     case 1:
         if (!*slot) break;
-        *slot = realloc(*slot, size);
-        work->frees++, work->allocations++, work->bytes += size;
+        *slot = realloc(*slot, size); line_of_realloc = __LINE__;
+        work->moves++, work->moved_bytes += size;
         break;
-    case 2: give_back(work, obtain(work, size)); break;
+    case 2: free(obtain(work, size)); break;
     default:
-        give_back(work, *slot);
+        free(*slot);
         *slot = random % 8 < 6 ? obtain(work, size) : NULL;
     }
 }
@@ -80,10 +75,11 @@ static void *run(void *argument) {
     memset(&work, 0, sizeof work);
     work.random = (uint64_t)(uintptr_t)argument * 0x9E3779B97F4A7C15 + 1;
     for (int i = 0; i < ROUNDS_OF_A_THREAD && !stop; i++) left(&work, (unsigned)next(&work) % 256, 8);
-    for (int i = 0; i < SLOTS; i++) give_back(&work, work.slots[i]);
+    for (int i = 0; i < SLOTS; i++) free(work.slots[i]);
     allocations += work.allocations;
-    frees += work.frees;
     bytes += work.bytes;
+    moves += work.moves;
+    moved_bytes += work.moved_bytes;
     return NULL;
 }
 
@@ -108,8 +104,10 @@ int main(int count, char **arguments) {
     nanosleep(&left, NULL);
     stop = true;
     for (int i = 0; i < threads; i++) pthread_join(keepers[i], NULL);
-    size_t held = 0;
-    for (int i = 0; i < SHARED; i++) held += shared[i] != NULL;
-    say("did %lu %lu %lu %zu\n", (unsigned long)allocations, (unsigned long)frees, (unsigned long)bytes, held);
+    for (int i = 0; i < SHARED; i++) free(shared[i]);
+    CLAIM_AT("total", line_of_malloc, bytes, allocations);
+    CLAIM_AT("total", line_of_realloc, moved_bytes, moves);
+    CLAIM_AT("alive", line_of_malloc, 0, 0);
+    CLAIM_AT("alive", line_of_realloc, 0, 0);
     return 0;
 }
