@@ -330,8 +330,8 @@ ASSEMBLY = {
         "    .cfi_escape 0x0f, 5, 0x77, 8, 0x06, 0x23, 8\n" + CALL + "    movq 8(%rsp), %rsp\n    .cfi_def_cfa 7, 8\n    ret\n", 0, 0),
     "rbp_in_register": (
         "    pushq %r12\n    .cfi_adjust_cfa_offset 8\n    .cfi_offset 12, -16\n    movq %rbp, %r12\n    .cfi_register 6, 12\n"
-        "    movq $99, %rbp\n" + CALL + "    movq %r12, %rbp\n    .cfi_same_value 6\n    popq %r12\n    .cfi_adjust_cfa_offset -8\n    ret\n",
-        0, 0),
+        "    movq $99, %rbp\n" + CALL + "    movq %r12, %rbp\n    .cfi_same_value 6\n    popq %r12\n"
+        "    .cfi_adjust_cfa_offset -8\n    ret\n", 0, 0),
     "rbp_by_expression": (  # rbp: the word at CFA - 16, written as an expression
         "    pushq %rbp\n    .cfi_adjust_cfa_offset 8\n    .cfi_escape 0x10, 6, 2, 0x77, 0\n    movq $1, %rbp\n"
         + CALL + "    popq %rbp\n    .cfi_adjust_cfa_offset -8\n    .cfi_same_value 6\n    ret\n", 0, 0),
@@ -396,7 +396,8 @@ def assembly_text(names):
         body, is_opaque, _ = ASSEMBLY[name]
         # "bare": nothing at all is said about the function.
         bounds = ("", "") if is_opaque else ("    .cfi_startproc\n", "    .cfi_endproc\n")
-        text += f"    .p2align 4\n    .globl {name}\n    .type {name}, @function\n{name}:\n{bounds[0]}{body}{bounds[1]}    .size {name}, .-{name}\n"
+        text += f"    .p2align 4\n    .globl {name}\n    .type {name}, @function\n{name}:\n"
+        text += f"{bounds[0]}{body}{bounds[1]}    .size {name}, .-{name}\n"
     return text + '    .section .note.GNU-stack,"",@progbits\n'
 
 
