@@ -211,8 +211,11 @@ final class Service {
         let code = errno
         unlink(path)
         guard file >= 0 else { throw .cannotOpen(path: path, errno: code) }
+        var info = stat()
+        fstat(file, &info)
         let region = try Unsafe.Region(file: file, path: path)
-        let recording = try Recording(region: region, name: path)
+        let identity = ProcessIdentity(of: region.header.pointee, file: UInt64(info.st_ino))
+        let recording = try Recording(region: region, name: path, identity: identity)
         // The same process after exec: its former image is gone.
         for index in served.indices.reversed() where served[index].recording.pid == recording.pid {
             end(index, at: SystemCalls.monotonic())
@@ -252,7 +255,7 @@ final class Service {
 
     private func isDead(_ one: Served) -> Bool {
         let recording = one.recording
-        guard let (letter, start) = ProcessFiles.state(of: recording.pid) else { return true }
+        guard let (letter, _, start) = ProcessFiles.state(of: recording.pid) else { return true }
         // The number belongs to another process by now.
         if recording.processStart != 0 && start != recording.processStart { return true }
         if one.pidfd >= 0 {

@@ -134,13 +134,14 @@ struct ProcessFiles {
         return nil
     }
 
-    /// State letter and start time (clock ticks since boot) of a process; nil when there is none of that number.
-    static func state(of pid: Int32) -> (letter: UInt8, start: UInt64)? {
+    /// State letter, parent and start time (clock ticks since boot) of a process; nil when there is none of that number.
+    static func state(of pid: Int32) -> (letter: UInt8, parent: Int32, start: UInt64)? {
         guard let text = SystemCalls.contents(of: "/proc/\(pid)/stat"), let end = text.lastIndex(of: UInt8(ascii: ")")) else { return nil }
         // The name in parentheses may hold anything; the fields after it are the 3rd (state) to the 22nd (start time).
         let fields = text[(end + 1)...].split(separator: UInt8(ascii: " "))
-        guard fields.count > 19, let letter = fields[0].first, let start = number(fields[19]) else { return nil }
-        return (letter, UInt64(start))
+        guard fields.count > 19, let letter = fields[0].first, let parent = number(fields[1]), let start = number(fields[19])
+        else { return nil }
+        return (letter, Int32(truncatingIfNeeded: parent), UInt64(start))
     }
 
     private static func number(_ digits: ArraySlice<UInt8>) -> Int? {

@@ -126,8 +126,10 @@ struct Profile {
         try decode(Stats.self, ["stats", file, "--format", "json"])
     }
 
-    func report(_ options: String...) throws -> Report {
-        try Profile.decode(Report.self, ["report", file, "--format", "json", "--top", "1000000"] + options)
+    func report(_ options: String...) throws -> Report { try Profile.report(of: file, options) }
+
+    static func report(of file: String, _ options: [String]) throws -> Report {
+        try decode(Report.self, ["report", file, "--format", "json", "--top", "1000000"] + options)
     }
 
     private static func decode<Value: Decodable>(_ type: Value.Type, _ arguments: [String]) throws -> Value {

@@ -282,19 +282,21 @@ static inline _Bool tm_swap32(uint32_t *word, uint32_t from, uint32_t to) {
 }
 static inline void tm_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-// The order of events is the order of this clock. On the allocating side everything before must have happened (the
-// block was handed out) before the clock is read: tm_clock_after. On the freeing side nothing after may be visible
-// before it is read; stores leave the core in order, so a plain read does: tm_clock_before.
+// The order of events is the order of this clock. On both sides everything before must have happened before the clock is
+// read. Allocating: the block was handed out. Freeing: the block was received, possibly from the thread that allocated it
+// a moment ago; without the fence the core reads the clock while it still waits for the pointer, which comes from another
+// core, and the free seems older than the allocation. On the freeing side nothing after may be visible before the clock is
+// read, too: tm_clock_before; stores leave an x86 core in order, so that costs nothing there.
 #if defined(__x86_64__)
-static inline uint64_t tm_clock_before(void) { return __builtin_ia32_rdtsc(); }
 static inline uint64_t tm_clock_after(void) {
     __builtin_ia32_lfence();
     return __builtin_ia32_rdtsc();
 }
+static inline uint64_t tm_clock_before(void) { return tm_clock_after(); }
 #elif defined(__aarch64__)
 static inline uint64_t tm_clock_before(void) {
     uint64_t ticks;
-    __asm__ volatile("mrs %0, cntvct_el0\n\tisb" : "=r"(ticks)::"memory");
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0\n\tisb" : "=r"(ticks)::"memory");
     return ticks;
 }
 static inline uint64_t tm_clock_after(void) {
