@@ -32,6 +32,11 @@ package final class Session: Sendable {
 
     /// Makes a session in the first directory of `bases` that will have it.
     static func create(frameLimit: Int, followChildren: Bool, bases: [String]) throws(RecordingError) -> Session {
+        // The program inherits our limit.
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0, limit.rlim_cur < largestRecording {
+            throw .fileSizeLimit(UInt64(limit.rlim_cur))
+        }
         for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) {
             removeLeftovers(in: base)
             for _ in 0..<8 {
@@ -53,6 +58,14 @@ package final class Session: Sendable {
         }
         throw .noMemoryFileSystem(tried: bases)
     }
+
+    /// About the size that the traced program gives its recording; next to nothing of it is ever used.
+    static let largestRecording: UInt64 = {
+        let fixed = UInt64(TM_TEXT_MAX) + UInt64(TM_IMAGES_MAX) * UInt64(MemoryLayout<tm_image>.stride)
+        let stacks = UInt64(TM_NODES_MAX) * UInt64(MemoryLayout<tm_node>.stride)
+        let rings = UInt64(MemoryLayout<tm_ring>.stride) + UInt64(TM_RING_CAPACITY_MAX) * UInt64(MemoryLayout<tm_event>.stride)
+        return UInt64(TM_PAGE) + fixed + stacks + UInt64(TM_RINGS_MAX) * rings
+    }()
 
     private static func padded(_ number: UInt64, _ width: Int) -> String {
         let digits = String(number)

@@ -22,9 +22,9 @@ enum SymbolFuzz {
         let path = "\(folder)/program"
         put(bytes, at: path)
         defer { unlink(path) }
-        // Every 16th byte of what a small program has, and addresses that no program has.
+        // Where small programs have their code, and addresses that no program has.
         var addresses: [UInt64] = [.max, .max - 1, 1 << 63]
-        for place: UInt64 in 0..<512 { addresses += [0x400000 + place * 16, place * 16] }
+        for place: UInt64 in 0..<64 { addresses += [0x400100 + place * 8, 0x1000 + place] }
         let asked = AddressSet(addresses)
         let search = DebugFileSearch(directories: [folder], usesServer: false)
         var symbols = ModuleSymbols(path: path, buildID: [], asked: asked, search: search)
