@@ -77,7 +77,9 @@ enum SnapshotFileFuzz {
         return Array(UnsafeBufferPointer(start: image, count: Int(length)))
     }
 
-    private static func change(_ database: OpaquePointer, _ place: (table: String, column: String), _ input: inout Slice<UnsafeRawBufferPointer>) {
+    private static func change(
+        _ database: OpaquePointer, _ place: (table: String, column: String), _ input: inout Slice<UnsafeRawBufferPointer>
+    ) {
         func byte() -> UInt8 { input.popFirst() ?? 0 }
         let row = Int(byte())
         let kind = byte()
@@ -132,7 +134,9 @@ enum SnapshotFileFuzz {
             question.metric = metric
             if let report = try? StatisticsReport(snapshots, question) { plain(report.text(), report.json()) }
             plain(TreeReport(snapshots, measuring: metric).text(), "")
-            if let report = try? DifferenceReport(old: snapshots, new: snapshots.reversed(), question) { plain(report.text(), report.json()) }
+            if let report = try? DifferenceReport(old: snapshots, new: snapshots.reversed(), question) {
+                plain(report.text(), report.json())
+            }
         }
         if let report = try? ProcessReport(snapshots) { plain(report.text(), report.json()) }
         if let report = try? RunSummary(snapshots, limit: 10) { plain(report.text(), "") }
