@@ -164,10 +164,8 @@ static long map_recording(int file, const struct tm_recording_options *options) 
     lay_out(&layout);
     // Beyond this limit the kernel does not only refuse: it kills the program.
     uint64_t limits[2];
-    long failed = TM_CALL(prlimit64, 0, RLIMIT_FSIZE, NULL, limits, 0, 0);
-    if (!failed && limits[0] < layout.file_size) failed = -EFBIG;
-    if (failed) return failed;
-    failed = TM_CALL(ftruncate, file, layout.file_size, 0, 0, 0, 0);
+    if (TM_CALL(prlimit64, 0, RLIMIT_FSIZE, NULL, limits, 0, 0) == 0 && limits[0] < layout.file_size) return -EFBIG;
+    long failed = TM_CALL(ftruncate, file, layout.file_size, 0, 0, 0, 0);
     if (!failed) failed = reserve_start(file, &layout);
     if (failed) return failed;
     unsigned char *base = tm_map(layout.file_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, file);

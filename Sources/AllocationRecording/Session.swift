@@ -37,7 +37,7 @@ package final class Session: Sendable {
         if getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0, limit.rlim_cur < largestRecording {
             throw .fileSizeLimit(UInt64(limit.rlim_cur))
         }
-        for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) {
+        for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) && isSafe(base) {
             removeLeftovers(in: base)
             for _ in 0..<8 {
                 // Always of the same length: programs copy their environment, and two runs should allocate the same.
@@ -126,6 +126,14 @@ package final class Session: Sendable {
     private static func ownsPrivately(_ folder: Int32) -> Bool {
         var info = stat()
         return fstat(folder, &info) == 0 && info.st_uid == geteuid() && info.st_mode & 0o022 == 0
+    }
+
+    /// Nobody else can put something of theirs in the place of what we make there: others may not write, or, as in /dev/shm,
+    /// may not rename and remove what is ours.
+    private static func isSafe(_ base: String) -> Bool {
+        var info = stat()
+        guard stat(base, &info) == 0, info.st_uid == geteuid() || info.st_uid == 0 else { return false }
+        return info.st_mode & 0o022 == 0 || info.st_mode & S_ISVTX != 0
     }
 
     // MARK: Other sessions

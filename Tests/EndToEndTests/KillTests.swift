@@ -27,6 +27,25 @@ private final class Progress {
     var freed: Int { (0..<8).reduce(0) { $0 + Int(words[3 + 8 * $1]) } }
 }
 
+/// The processes that `pid` started.
+func children(of pid: pid_t) -> [pid_t] {
+    let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
+    return tasks.flatMap { task in
+        let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(task)/children", encoding: .utf8)) ?? ""
+        return text.split(separator: " ").compactMap { pid_t($0) }
+    }
+}
+
+/// The collectors that libraries started for a file.
+func collectors(of file: String) -> [pid_t] {
+    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+    return entries.compactMap { pid_t($0) }.filter { pid in
+        guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return false }
+        let words = data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+        return words.count > 1 && words[1] == "collect" && words.contains(file)
+    }
+}
+
 @Suite("Sudden ends", .serialized)
 struct KillTests {
     private static let rounds = ProcessInfo.processInfo.environment["TRACEMALLOC_KILLS"].flatMap { Int($0) } ?? 25
@@ -56,23 +75,6 @@ struct KillTests {
     /// A runtime directory of its own, on a memory file system: other sessions of this machine do not matter.
     private func environment(_ runtime: Scratch) -> [String: String] {
         baseEnvironment.merging(["XDG_RUNTIME_DIR": runtime.path]) { $1 }
-    }
-
-    private func children(of pid: pid_t) -> [pid_t] {
-        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
-        return tasks.flatMap { task in
-            let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(task)/children", encoding: .utf8)) ?? ""
-            return text.split(separator: " ").compactMap { pid_t($0) }
-        }
-    }
-
-    private func collectors(of file: String) -> [pid_t] {
-        let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return entries.compactMap { pid_t($0) }.filter { pid in
-            guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return false }
-            let words = data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-            return words.count > 1 && words[1] == "collect" && words.contains(file)
-        }
     }
 
     /// A file that holds as much as the program knows that it did, and at most one call of each thread more.
