@@ -58,7 +58,8 @@ static uint64_t take_ring(uint32_t thread_id) {
         for (uint64_t i = 1; i < used; i++) {
             struct tm_ring *ring = &tm_recording.rings[i];
             // The kernel gave this thread the number of one that is gone.
-            if (tm_load32(&ring->state) == TM_RING_LIVE && tm_load32(&ring->tid) == thread_id) tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
+            if (tm_load32(&ring->state) == TM_RING_LIVE && tm_load32(&ring->tid) == thread_id)
+                tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
             if (tm_load32(&ring->state) == TM_RING_FREE && tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) {
                 tm_store32(&ring->tid, thread_id);
                 return i;
