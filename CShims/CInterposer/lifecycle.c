@@ -62,6 +62,7 @@ static const char *reason(int error) {
     case EROFS: return "the file system is read-only";
     case EMFILE: case ENFILE: return "too many open files";
     case ENAMETOOLONG: return "the session's path is too long";
+    case EFBIG: return "the limit on the size of files (ulimit -f) is too low for a recording, which is large but sparse";
     case EDQUOT: return "the disk quota is used up";
     default: return "the recording could not be created";
     }

@@ -4,6 +4,8 @@
 package enum RecordingError: Error, CustomStringConvertible, Hashable {
     /// Neither the user's runtime directory nor /dev/shm can hold a recording.
     case noMemoryFileSystem(tried: [String])
+    /// The traced program could not make its recording; bytes.
+    case fileSizeLimit(UInt64)
     case cannotCreate(path: String, errno: Int32)
     case cannotOpen(path: String, errno: Int32)
     /// Another collector serves the session.
@@ -27,6 +29,9 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
         case .noMemoryFileSystem(let tried):
             "no memory file system for the recording: tried \(tried.joined(separator: ", ")); "
                 + "mount a tmpfs at /dev/shm (in a container: --shm-size=256m) or set XDG_RUNTIME_DIR to one"
+        case .fileSizeLimit(let limit):
+            "files may have \(limit >> 10) KiB at most (ulimit -f), which is too low for a recording, a sparse file of "
+                + "\(Session.largestRecording >> 20) MiB; raise the limit"
         case .cannotCreate(let path, let code):
             "cannot create \(path): \(Self.text(code)); check the permissions of its directory and its free space"
         case .cannotOpen(let path, let code): "cannot open \(path): \(Self.text(code))"

@@ -226,7 +226,7 @@ final class Service {
         let pidfd = Int32(truncatingIfNeeded: tm_pidfd_open(recording.pid))
         if pidfd >= 0 { _ = collector.bell.watch(pidfd) }
         served.append(Served(recording: recording, number: number, pidfd: pidfd))
-        let marker = open(servedMarker(recording), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        let marker = open(servedMarker(recording), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
         if marker >= 0 { close(marker) }
         nap = Nap()
     }

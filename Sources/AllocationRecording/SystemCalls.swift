@@ -11,9 +11,9 @@ enum SystemCalls {
         return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 
-    /// The whole of a small file (of /proc), up to `limit` bytes.
+    /// The whole of a small file (of /proc), up to `limit` bytes. Follows no link and waits for nobody, as a FIFO would.
     static func contents(of path: String, limit: Int = 4096) -> [UInt8]? {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard file >= 0 else { return nil }
         defer { close(file) }
         return contents(of: file, limit: limit)

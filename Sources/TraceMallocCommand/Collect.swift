@@ -47,7 +47,7 @@ struct Collect: ParsableCommand {
     /// output would wait for us), does not belong to its terminal, and is not stopped by what stops the program.
     private func leaveTheProgram() {
         setsid()
-        for signal in [SIGINT, SIGHUP, SIGPIPE] { Glibc.signal(signal, SIG_IGN) }
+        for signal in [SIGINT, SIGHUP, SIGPIPE, SIGXFSZ] { Glibc.signal(signal, SIG_IGN) }
         let null = open("/dev/null", O_RDWR)
         if null >= 0 {
             dup2(null, STDIN_FILENO)

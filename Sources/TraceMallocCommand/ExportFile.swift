@@ -13,6 +13,8 @@ final class ExportFile {
     init(path: String, force: Bool) throws(CommandError) {
         self.path = path
         self.force = force
+        // A file that may not grow any more (ulimit -f) is an error, not a death.
+        signal(SIGXFSZ, SIG_IGN)
         part = path + ".part"
         var status = stat()
         let exists = lstat(path, &status) == 0

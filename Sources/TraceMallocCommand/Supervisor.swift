@@ -21,8 +21,9 @@ struct Supervisor {
     /// - Parameter waitsForAll: also wait for the descendants that outlive the program.
     init(waitsForAll: Bool) {
         // A terminal that went away, or one that is not ours to write to, must not cost the recording.
-        defaults = [SIGPIPE].filter { !Unsafe.isIgnored($0) }
-        signal(SIGPIPE, SIG_IGN)
+        // Nor a file that may not grow any more.
+        defaults = [SIGPIPE, SIGXFSZ].filter { !Unsafe.isIgnored($0) }
+        for signal in [SIGPIPE, SIGXFSZ] { Glibc.signal(signal, SIG_IGN) }
         // Where SIGCHLD is ignored the kernel throws exit codes away.
         signal(SIGCHLD, SIG_DFL)
         mask = Unsafe.block(Supervisor.awaited + [SIGTTOU])
