@@ -20,6 +20,12 @@ enum Schema {
 
         var creation: String { "CREATE TABLE \(name)(id INTEGER PRIMARY KEY, \(columns.joined(separator: ", ")))" }
         var insertion: String { "INSERT INTO \(name) VALUES(?\(String(repeating: ",?", count: columns.count)))" }
+        /// Several rows that go to the end, their numbers given by SQLite.
+        func insertion(rows: Int) -> String {
+            let names = columns.map { String($0.prefix { $0 != " " }) }.joined(separator: ",")
+            let row = "(?\(String(repeating: ",?", count: columns.count - 1)))"
+            return "INSERT INTO \(name)(\(names)) VALUES \([String](repeating: row, count: rows).joined(separator: ","))"
+        }
         /// Indices that somebody added are not trusted.
         var selection: String {
             "SELECT id, \(columns.map { String($0.prefix { $0 != " " }) }.joined(separator: ", ")) FROM \(name) NOT INDEXED ORDER BY id"
