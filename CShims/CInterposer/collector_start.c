@@ -18,6 +18,9 @@
 #include "system_calls.h"
 #include "text.h"
 
+static int collector_process;
+int tm_collector_process(void) { return collector_process; }
+
 static char session_entry[sizeof TM_ENV_SESSION + 256];
 
 static const char *value_of(const char *entry, const char *name) {
@@ -139,10 +142,13 @@ bool tm_collector_start(const char *output, char *directory, size_t capacity) {
         tm_message("cannot make a session directory in /dev/shm. The program runs untraced.", NULL);
         return false;
     }
+    int *started = tm_map(TM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
     // Two steps, so that nobody has to wait for the collector; no exit signal, so that the program never hears of the first.
     long first = TM_CALL(clone, 0, 0, 0, 0, 0, 0);
     if (first == 0) {
-        if (TM_CALL(clone, SIGCHLD, 0, 0, 0, 0, 0) == 0) run_collector(collector, directory, path);
+        long second = TM_CALL(clone, SIGCHLD, 0, 0, 0, 0, 0);
+        if (second == 0) run_collector(collector, directory, path);
+        if (started) *started = (int)second;
         TM_CALL(exit_group, 0, 0, 0, 0, 0, 0);
     }
     if (first < 0) {
@@ -151,6 +157,10 @@ bool tm_collector_start(const char *output, char *directory, size_t capacity) {
         return false;
     }
     TM_CALL(wait4, first, 0, __WALL, 0, 0, 0);
+    if (started) {
+        collector_process = *started;
+        TM_CALL(munmap, started, TM_PAGE, 0, 0, 0, 0);
+    }
 
     // Children of the program join this session instead of making their own.
     struct tm_text entry = tm_text_in(session_entry, sizeof session_entry);

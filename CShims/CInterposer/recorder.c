@@ -31,6 +31,11 @@ bool tm_recorder_prepare(uint32_t frame_limit) {
     return places != NULL;
 }
 
+void tm_recorder_memory(uint64_t *start, uint64_t *end) {
+    *start = (uintptr_t)places;
+    *end = *start + place_size * TM_RINGS_MAX;
+}
+
 static void use_ring(struct tm_thread *thread, uint64_t index) {
     struct tm_ring *ring = &tm_recording.rings[index];
     thread->ring = ring;

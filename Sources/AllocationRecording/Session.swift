@@ -25,13 +25,16 @@ package final class Session: Sendable {
     deinit { release() }
 
     /// Makes a session in the user's runtime directory or in /dev/shm.
-    package static func create(frameLimit: Int, followChildren: Bool) throws(RecordingError) -> Session {
+    package static func create(frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false) throws(RecordingError) -> Session {
         let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
-        return try create(frameLimit: frameLimit, followChildren: followChildren, bases: [runtime, "/dev/shm"].compactMap(\.self))
+        return try create(
+            frameLimit: frameLimit, followChildren: followChildren, checkLeaks: checkLeaks, bases: [runtime, "/dev/shm"].compactMap(\.self))
     }
 
     /// Makes a session in the first directory of `bases` that will have it.
-    static func create(frameLimit: Int, followChildren: Bool, bases: [String]) throws(RecordingError) -> Session {
+    static func create(
+        frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false, bases: [String]
+    ) throws(RecordingError) -> Session {
         // The program inherits our limit.
         var limit = rlimit()
         if getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0, limit.rlim_cur < largestRecording {
@@ -53,6 +56,7 @@ package final class Session: Sendable {
                 }
                 var environment = [TM_ENV_SESSION: path, TM_ENV_FRAMES: String(frameLimit)]
                 if !followChildren { environment[TM_ENV_FOLLOW] = "0" }
+                if checkLeaks { environment[TM_ENV_LEAKS] = "1" }
                 return Session(directory: path, environment: environment, lock: lock)
             }
         }
@@ -89,6 +93,12 @@ package final class Session: Sendable {
         }
         release()
     }
+
+    /// Whether its collector serves a recording of the process.
+    package func serves(_ pid: Int32) -> Bool { access("\(directory)/\(SessionRequest.servedName(pid))", F_OK) == 0 }
+
+    /// Lets another process join the session as its collector.
+    package func handOver() { release() }
 
     private func release() {
         lock.withLock { descriptor in

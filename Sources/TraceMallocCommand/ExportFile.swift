@@ -4,7 +4,7 @@ import Glibc
 
 /// A file for the user only, written beside its final name and renamed at the end.
 final class ExportFile {
-    private let path: String
+    let path: String
     private let part: String
     private let descriptor: Int32
     private let force: Bool

@@ -31,12 +31,14 @@ struct Supervisor {
         if waitsForAll { tm_become_subreaper() }
     }
 
-    func start(_ program: TracedProgram, argumentCount: Int, environment: [String: String]) throws(CommandError) -> pid_t {
+    func start(
+        _ program: TracedProgram, argumentCount: Int, environment: [String: String], streams: [(from: Int32, to: Int32)] = []
+    ) throws(CommandError) -> pid_t {
         let launch = program.launch(argumentCount: argumentCount)
         do {
             return try Unsafe.spawn(
                 launch.path, arguments: launch.arguments, ownArguments: launch.ownArguments, environment: environment, mask: mask,
-                defaults: defaults
+                defaults: defaults, streams: streams
             ).get()
         } catch { throw .cannotStart(program: program.path, error) }
     }
@@ -66,7 +68,7 @@ struct Supervisor {
         return waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == 0
     }
 
-    private static func exit(ofStatus status: Int32) -> ProcessExit {
+    static func exit(ofStatus status: Int32) -> ProcessExit {
         let signal = status & 0x7f
         return signal == 0 ? .code(status >> 8 & 0xff) : .signal(signal)
     }
