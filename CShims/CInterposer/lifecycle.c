@@ -172,7 +172,8 @@ static uint64_t begin(void) {
         tm_message("not enough address space. The program runs untraced.", NULL);
         return TM_OFF;
     }
-    options.exit_check = (text = tm_variable(TM_ENV_LEAKS)) && strcmp(text, "1") == 0;
+    const char *leaks = tm_variable(TM_ENV_LEAKS);
+    options.exit_check = leaks && strcmp(leaks, "1") == 0;
     tm_recorder_memory(&options.private_start, &options.private_end);
     tm_images_reset();
     int error = -tm_recording_create(session, &options);
