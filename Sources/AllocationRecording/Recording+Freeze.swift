@@ -31,8 +31,7 @@ extension Recording {
         freeze.wants_file = intoFile ? 1 : 0
         freeze.recording_inode = region.inode
         let memory = try take(&freeze) { tm_freeze_process(&$0) }
-        catchUp(exactlyTo: memory.header.clock)
-        if isOver { throw .cannotFreeze(pid: pid, reason: "its recording is damaged") }
+        try catchUpOrThrow(to: memory.header.clock)
         return frozenHeap(memory, frameLimit: frameLimit, isFromStart: true)
     }
 
@@ -43,13 +42,18 @@ extension Recording {
         freeze.pid = pid
         let own = Unsafe.ownMemory
         let memory = try take(&freeze, leavingOut: own) { tm_freeze_process(&$0) }
-        catchUp(exactlyTo: memory.header.clock)
-        if isOver { throw .cannotFreeze(pid: pid, reason: "its recording is damaged") }
+        try catchUpOrThrow(to: memory.header.clock)
         var heap = frozenHeap(memory, frameLimit: frameLimit, isFromStart: false)
         heap.process.ownMemory += own
         heap.process.ownThreads = [Int32(truncatingIfNeeded: tm_thread_id())]
         heap.windowGeneration = Int32(truncatingIfNeeded: merge.ledger.window.generation)
         return heap
+    }
+
+    private func catchUpOrThrow(to clock: UInt64) throws(RecordingError) {
+        if catchUp(exactlyTo: clock) { return }
+        throw .cannotFreeze(
+            pid: pid, reason: isOver ? "its recording is damaged" : "one of its threads stands still in the middle of an allocation")
     }
 
     /// The blocks and stacks that belong to an image; all events up to it have been taken.
