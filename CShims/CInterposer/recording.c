@@ -132,6 +132,7 @@ static void fill(struct tm_header *header, const struct tm_header *layout, const
     header->process_start = process_start();
     header->frame_limit = options->frame_limit;
     header->verify = options->verify;
+    header->sample_interval = options->sample_interval;
     header->clock = choose_clock();
     long registered = TM_CALL(membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0, 0, 0, 0);
     header->fence = registered == 0 ? TM_FENCE_MEMBARRIER : TM_FENCE_PRODUCER;

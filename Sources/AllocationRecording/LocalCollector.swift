@@ -56,7 +56,7 @@ package final class LocalCollector: Sendable {
         ask(clock) { recording in
             let totals = recording.merge.ledger.totals
             return LiveFigures(
-                current: Tally(bytes: totals.currentBytes, count: recording.merge.ledger.live.count),
+                current: Tally(bytes: totals.currentBytes, count: totals.currentCount),
                 peak: Tally(bytes: totals.peakBytes, count: totals.peakCount), tables: recording.merge.ledger.byteCount)
         }
     }

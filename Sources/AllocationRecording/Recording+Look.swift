@@ -36,7 +36,7 @@ extension Recording {
         timeline.add(
             Timeline.Point(
                 clock: clock, seconds: scale.seconds(monotonic: time),
-                live: Tally(bytes: totals.currentBytes, count: merge.ledger.live.count), residentBytes: resident, largest: largest))
+                live: Tally(bytes: totals.currentBytes, count: totals.currentCount), residentBytes: resident, largest: largest))
     }
 
     /// Seconds since the start of the recording.
@@ -61,12 +61,15 @@ extension Recording {
         func check(_ name: String, _ left: Tally, _ right: Tally) {
             if left != right { broken.append("\(name): \(left) by stack, \(right) in all") }
         }
-        check("current", sum.current, Tally(bytes: totals.currentBytes, count: ledger.live.count))
+        check("current", sum.current, Tally(bytes: totals.currentBytes, count: totals.currentCount))
         check("total", sum.total, Tally(bytes: totals.bytesAllocated, count: totals.allocations))
         check("peak", sum.peak, Tally(bytes: totals.peakBytes, count: totals.peakCount))
         check("temporary", sum.temporary, Tally(bytes: totals.temporaryBytes, count: totals.temporaryCount))
         let alive = totals.allocations - totals.frees - totals.forgotten - ledger.knownReleases
-        if alive != ledger.live.count { broken.append("\(ledger.live.count) live blocks, \(alive) allocations without a free") }
+        let live = totals.currentCount
+        if alive != live || (region.header.pointee.sample_interval == 0 && live != ledger.live.count) {
+            broken.append("\(live) live blocks, \(alive) allocations without a free, \(ledger.live.count) in the table")
+        }
         return broken
     }
 }

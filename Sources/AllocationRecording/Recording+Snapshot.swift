@@ -19,7 +19,7 @@ extension Recording {
         if tree.window < frameLimit {
             warn("process \(pid) has so many stacks deeper than \(frameLimit) frames that \(tree.window) frames of each of them were kept")
         }
-        snapshot.process.warnings = warnings
+        snapshot.process.warnings = warnings + [snapshot.process.samplingNote].compactMap(\.self)
         snapshot.nodes = tree.nodes
         snapshot.locations = tree.locations
         addCosts(to: &snapshot, tree, stackOfRow)
@@ -46,7 +46,7 @@ extension Recording {
         process.frees = totals.frees
         process.bytesAllocated = totals.bytesAllocated
         process.bytesFreed = totals.bytesFreed
-        process.current = Tally(bytes: totals.currentBytes, count: merge.ledger.live.count)
+        process.current = Tally(bytes: totals.currentBytes, count: totals.currentCount)
         process.peak = Tally(bytes: totals.peakBytes, count: totals.peakCount)
         process.peakTime = scale.seconds(totals.peakClock)
         process.temporaryAllocations = totals.temporaryCount
@@ -62,6 +62,7 @@ extension Recording {
         process.collectorEvents = totals.events
         process.collectorMemory = peakMemory
         process.frameLimit = frameLimit
+        process.sampledEvery = Int(clamping: header.sample_interval)
         if header.forwarded_bypass != 0 {
             warn("an allocator inside the executable of process \(pid) bypasses malloc: what it hands out is not seen")
         }
@@ -72,6 +73,7 @@ extension Recording {
             warn("process \(pid) went on without being traced, because its collector had ended")
         }
         process.warnings = warnings
+        if let note = process.samplingNote { process.warnings.append(note) }
         return process
     }
 
@@ -166,8 +168,9 @@ extension Recording {
         var sums: [UInt64: Tally] = [:]
         merge.ledger.live.visit { block in
             let stack = block.row < stackOfRow.count ? stackOfRow[block.row] : 0
+            let count = merge.ledger.count(of: block)
             sums[UInt64(UInt32(bitPattern: stack)) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(
-                bytes: block.size, count: 1)
+                bytes: block.size &* count, count: count)
         }
         snapshot.liveByGeneration = sums.keys.sorted().map { key in
             GenerationCost(stack: Int32(truncatingIfNeeded: key >> 16), generation: Int32(key & 0xffff), live: sums[key] ?? .zero)

@@ -25,13 +25,17 @@ package final class Session: Sendable {
     deinit { release() }
 
     /// Makes a session in the user's runtime directory or in /dev/shm.
-    package static func create(frameLimit: Int, followChildren: Bool) throws(RecordingError) -> Session {
+    /// - Parameter sampleInterval: mean bytes from one sampled block to the next; 0: every block is recorded.
+    package static func create(frameLimit: Int, followChildren: Bool, sampleInterval: Int = 0) throws(RecordingError) -> Session {
         let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
-        return try create(frameLimit: frameLimit, followChildren: followChildren, bases: [runtime, "/dev/shm"].compactMap(\.self))
+        let bases = [runtime, "/dev/shm"].compactMap(\.self)
+        return try create(frameLimit: frameLimit, followChildren: followChildren, sampleInterval: sampleInterval, bases: bases)
     }
 
     /// Makes a session in the first directory of `bases` that will have it.
-    static func create(frameLimit: Int, followChildren: Bool, bases: [String]) throws(RecordingError) -> Session {
+    static func create(
+        frameLimit: Int, followChildren: Bool, sampleInterval: Int = 0, bases: [String]
+    ) throws(RecordingError) -> Session {
         for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) {
             removeLeftovers(in: base)
             for _ in 0..<8 {
@@ -47,6 +51,8 @@ package final class Session: Sendable {
                     break
                 }
                 var environment = [TM_ENV_SESSION: path, TM_ENV_FRAMES: String(frameLimit)]
+                // Said only where it is wanted or would be inherited: each variable is more for the program to copy.
+                if sampleInterval != 0 || getenv(TM_ENV_SAMPLE) != nil { environment[TM_ENV_SAMPLE] = String(sampleInterval) }
                 if !followChildren { environment[TM_ENV_FOLLOW] = "0" }
                 return Session(directory: path, environment: environment, lock: lock)
             }

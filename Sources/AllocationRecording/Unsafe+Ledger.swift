@@ -12,6 +12,7 @@ extension Unsafe {
         var bytesAllocated = 0
         var bytesFreed = 0
         var currentBytes = 0
+        var currentCount = 0
         var peakBytes = 0
         var peakCount = 0
         var peakNumber: UInt64 = 1
@@ -56,6 +57,7 @@ extension Unsafe {
         /// Births are kept in units of 2^shift ticks since the start.
         private let start: UInt64
         private let shift: UInt64
+        private let sampling: Sampling
         /// Microseconds per unit, times 2^64. 0: the clock knows no durations.
         private var microseconds: UInt64 = 0
 
@@ -70,6 +72,7 @@ extension Unsafe {
             self.region = region
             start = region.header.pointee.start_clock
             shift = region.header.pointee.clock == UInt32(TM_CLOCK_TSC.rawValue) ? 6 : 0
+            sampling = Sampling(interval: region.header.pointee.sample_interval)
         }
 
         func free() {
@@ -86,6 +89,10 @@ extension Unsafe {
             microseconds = units > 0 && units < 1 ? UInt64(units * 0x1p64) : 0
         }
 
+        /// What a live block counts for in blocks: one, or more where it stands for others that were not sampled.
+        @inline(__always)
+        func count(of block: Block) -> Int { sampling.weight(block) }
+
         // MARK: Events. False: the event is impossible, or memory is short.
 
         @inline(__always)
@@ -99,18 +106,19 @@ extension Unsafe {
             let birth = (clock &- start) >> shift & Block.mask48
             let block = Block(address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: birthGeneration, birth: birth)
             if let old = live.insert(block) { replace(old) }
-            let bytes = Int(size)
-            add(row, bytes)
+            let count = sampling.weight(block)
+            let bytes = Int(truncatingIfNeeded: size) &* count
+            add(row, bytes, count)
             let pointer = rows.rows.base + row
             pointer.pointee.totalBytes &+= bytes
-            pointer.pointee.totalCount &+= 1
-            rows.tick(row, bucket: Self.sizeBucket(size))
-            totals.allocations &+= 1
+            pointer.pointee.totalCount &+= count
+            rows.tick(row, bucket: Self.sizeBucket(size), count: count)
+            totals.allocations &+= count
             totals.bytesAllocated &+= bytes
             if birthGeneration == window.generation { window.allocate(stack: stack, size: bytes) }
             if totals.currentBytes > totals.peakBytes {
                 totals.peakBytes = totals.currentBytes
-                totals.peakCount = live.count
+                totals.peakCount = totals.currentCount
                 totals.peakClock = clock
                 totals.peakNumber &+= 1
             }
@@ -128,10 +136,11 @@ extension Unsafe {
             countFree(block, clock: clock)
             if last.address == address && last.birth == block.birth {
                 let detail = rows.details.base + block.row
-                detail.pointee.temporaryBytes &+= block.size
-                detail.pointee.temporaryCount &+= 1
-                totals.temporaryBytes &+= block.size
-                totals.temporaryCount &+= 1
+                let count = sampling.weight(block)
+                detail.pointee.temporaryBytes &+= block.size &* count
+                detail.pointee.temporaryCount &+= count
+                totals.temporaryBytes &+= block.size &* count
+                totals.temporaryCount &+= count
                 last.address = 0
             }
         }
@@ -179,13 +188,14 @@ extension Unsafe {
             guard release.isKnown else { return true }
             if live.contains(release.address) {
                 // Another block has the address: the realloc did let go of this one.
-                totals.frees &+= 1
-                totals.bytesFreed &+= release.block.size
+                totals.frees &+= sampling.weight(release.block)
+                totals.bytesFreed &+= release.block.size &* sampling.weight(release.block)
                 return true
             }
             guard live.reserve() else { return false }
             _ = live.insert(release.block)
-            add(release.block.row, release.block.size)
+            let count = sampling.weight(release.block)
+            add(release.block.row, release.block.size &* count, count)
             if release.block.generation == window.generation { window.live(size: release.block.size) }
             return true
         }
@@ -194,7 +204,7 @@ extension Unsafe {
 
         mutating func resetPeak(clock: UInt64) {
             totals.peakBytes = totals.currentBytes
-            totals.peakCount = live.count
+            totals.peakCount = totals.currentCount
             totals.peakClock = clock
             totals.peakNumber &+= 1
         }
@@ -213,9 +223,10 @@ extension Unsafe {
 
         /// Tracing ended: what is alive will be freed unseen. Totals and peak stay.
         mutating func forget() -> Bool {
-            totals.forgotten &+= live.count &+ knownReleases
+            totals.forgotten &+= totals.currentCount &+ knownReleases
             releaseCount = 0
             totals.currentBytes = 0
+            totals.currentCount = 0
             window.forget()
             for row in 1..<rows.count {
                 let pointer = rows.rows.base + row
@@ -229,7 +240,9 @@ extension Unsafe {
         mutating func countEvents(_ count: Int) { totals.events &+= count }
 
         /// Blocks that are in the middle of a reallocation: not in the live table, and not freed.
-        var knownReleases: Int { (0..<releaseCount).count { releases[$0].isKnown } }
+        var knownReleases: Int {
+            (0..<releaseCount).reduce(0) { $0 &+ (releases[$1].isKnown ? sampling.weight(releases[$1].block) : 0) }
+        }
 
         /// The recording's clock at a block's birth, to the unit that births are kept in.
         func clock(ofBirth birth: UInt64) -> UInt64 { start &+ birth << shift }
@@ -246,36 +259,42 @@ extension Unsafe {
         }
 
         @inline(__always)
-        private mutating func add(_ row: Int, _ bytes: Int) {
+        private mutating func add(_ row: Int, _ bytes: Int, _ count: Int) {
             let pointer = rows.rows.base + row
             savePeak(pointer)
             pointer.pointee.currentBytes &+= bytes
-            pointer.pointee.currentCount &+= 1
+            pointer.pointee.currentCount &+= count
             totals.currentBytes &+= bytes
+            totals.currentCount &+= count
         }
 
         @inline(__always)
         private mutating func subtract(_ block: Block) {
             let pointer = rows.rows.base + block.row
             savePeak(pointer)
-            pointer.pointee.currentBytes &-= block.size
-            pointer.pointee.currentCount &-= 1
-            totals.currentBytes &-= block.size
+            let count = sampling.weight(block)
+            pointer.pointee.currentBytes &-= block.size &* count
+            pointer.pointee.currentCount &-= count
+            totals.currentBytes &-= block.size &* count
+            totals.currentCount &-= count
             if block.generation == window.generation { window.free(size: block.size) }
         }
 
         @inline(__always)
         private mutating func countFree(_ block: Block, clock: UInt64) {
-            totals.frees &+= 1
-            totals.bytesFreed &+= block.size
-            if microseconds != 0 { rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock)) }
+            let count = sampling.weight(block)
+            totals.frees &+= count
+            totals.bytesFreed &+= block.size &* count
+            if microseconds != 0 {
+                rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock), count: count)
+            }
         }
 
         /// A block whose free was not seen: another one has its address now.
         private mutating func replace(_ old: Block) {
             subtract(old)
-            totals.frees &+= 1
-            totals.bytesFreed &+= old.size
+            totals.frees &+= sampling.weight(old)
+            totals.bytesFreed &+= old.size &* sampling.weight(old)
             totals.unknownFrees &+= 1
         }
 

@@ -27,7 +27,9 @@ final class Recording {
     private var output: OutputFile? { shared.output.withLock(\.self) }
 
     /// Makes the file that the user named and the session, in this order: what is refused is refused before the program runs.
-    init(output path: String?, force: Bool, frameLimit: Int, followsChildren: Bool, markEvery: Duration?) throws(CommandError) {
+    init(
+        output path: String?, force: Bool, frameLimit: Int, followsChildren: Bool, markEvery: Duration?, sampleInterval: Int
+    ) throws(CommandError) {
         var output: OutputFile?
         if let path {
             do { output = try OutputFile(path: path, force: force) } catch { throw .noOutput(error) }
@@ -36,7 +38,7 @@ final class Recording {
         }
         var made: Session?
         do {
-            let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren)
+            let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren, sampleInterval: sampleInterval)
             made = session
             collector = try Collector(session: session, options: Recording.options(frameLimit: frameLimit, markEvery: markEvery))
             self.session = session

@@ -12,7 +12,8 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program and record its allocations.",
         usage: """
-            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--quiet] \
+            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--sample BYTES] \
+            [--no-follow-children] [--quiet] \
             -- COMMAND [ARG ...]
             """,
         discussion: """
@@ -21,6 +22,7 @@ struct Run: ParsableCommand {
 
             Example:
               tracemalloc run -o jq.tmalloc -- jq . big.json
+              tracemalloc run --sample 512K -- ./server          in production
             """)
 
     @Option(name: [.short, .customLong("output")], help: ArgumentHelp("Where to write (default: PROGRAM.PID.tmalloc).", valueName: "file"))
@@ -31,6 +33,12 @@ struct Run: ParsableCommand {
 
     @Option(help: ArgumentHelp("Innermost frames to keep of each stack, 1 to 65535.", valueName: "n"))
     var frames = FrameCount(256)
+
+    @Option(
+        help: ArgumentHelp(
+            "Record a sample: one block in so many bytes on average, like 512K. All figures become estimates; hardly any cost.",
+            valueName: "bytes"))
+    var sample: SampleInterval?
 
     @Option(help: ArgumentHelp("Call sites in the summary.", valueName: "n"))
     var top = 10
@@ -67,7 +75,8 @@ struct Run: ParsableCommand {
         let supervisor = Supervisor(waitsForAll: !noFollowChildren)
 
         let recording = try Recording(
-            output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration)
+            output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration,
+            sampleInterval: sample?.bytes ?? 0)
         let pid: pid_t
         do {
             let environment = try recording.environment(preloading: library)
