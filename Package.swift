@@ -30,6 +30,9 @@ let package = Package(
         // In the traced program
         .target(name: "CRecording", path: "CShims/CRecording"),
         .target(name: "CInterposer", dependencies: ["CRecording"], path: "CShims/CInterposer", cSettings: inTracedProgram),
+        // tracemalloc.h: the API for C programs.
+        .target(
+            name: "CTraceMalloc", dependencies: ["CInterposer", "CRecording"], path: "CShims/CTraceMalloc", cSettings: inTracedProgram),
         .target(
             name: "CPreload", dependencies: ["CInterposer"], path: "CShims/CPreload", cSettings: inTracedProgram,
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath"])]),
@@ -58,7 +61,9 @@ let package = Package(
             resources: [.embedInCode("Page/Resources")], swiftSettings: swift),
         .target(
             name: "TraceMalloc",
-            dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer"],
+            dependencies: [
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer", "CTraceMalloc",
+            ],
             swiftSettings: swift),
         .target(
             name: "TraceMallocTesting", dependencies: ["AllocationProfile", "AllocationRecording", "TraceMalloc"], swiftSettings: swift),
@@ -75,6 +80,8 @@ let package = Package(
         .executableTarget(
             name: "TracerBehaviors", dependencies: ["TraceMalloc"], path: "Tests/TracerBehaviors",
             swiftSettings: swift),
+        // The same in C, through tracemalloc.h.
+        .executableTarget(name: "CTracerBehaviors", dependencies: ["TraceMalloc"], path: "Tests/CTracerBehaviors"),
         .testTarget(name: "AllocationProfileTests", dependencies: ["AllocationProfile"], swiftSettings: swift),
         .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
         .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),

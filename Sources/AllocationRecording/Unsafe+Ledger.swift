@@ -12,7 +12,6 @@ extension Unsafe {
         var bytesAllocated = 0
         var bytesFreed = 0
         var currentBytes = 0
-        var currentCount = 0
         var peakBytes = 0
         var peakCount = 0
         var peakNumber: UInt64 = 1
@@ -24,6 +23,29 @@ extension Unsafe {
         /// Live blocks that the program told to forget: they were neither freed nor are they alive.
         var forgotten = 0
         var events = 0
+
+        /// A block of a domain.
+        mutating func allocate(_ bytes: Int, count: Int, clock: UInt64) {
+            allocations &+= 1
+            bytesAllocated &+= bytes
+            currentBytes &+= bytes
+            if currentBytes > peakBytes { resetPeak(count: count, clock: clock) }
+        }
+
+        mutating func free(_ bytes: Int) {
+            frees &+= 1
+            bytesFreed &+= bytes
+            currentBytes &-= bytes
+        }
+
+        /// Now is the peak.
+        @inline(__always)
+        mutating func resetPeak(count: Int, clock: UInt64) {
+            peakBytes = currentBytes
+            peakCount = count
+            peakClock = clock
+            peakNumber &+= 1
+        }
     }
 
     /// What a ring allocated last: a free of just this block makes it a temporary one.
@@ -44,7 +66,19 @@ extension Unsafe {
     struct Ledger {
         private(set) var live: LiveTable
         private(set) var rows: StackRows
+        /// Of malloc's blocks.
         private(set) var totals = Totals()
+        /// Live blocks; in a sample more than the table holds.
+        private(set) var liveCount = 0
+        var domains: [Domain] = []
+        private(set) var threads: Threads
+        /// Live ranges of all domains, and the highest sum of malloc's blocks and them.
+        private(set) var tracked = Tally.zero
+        private(set) var tracedPeak = Tally.zero
+        /// Current bytes above this are a peak of malloc's blocks, or of these and the domains' together.
+        private var peakLimit = 0
+        /// Ranges of domains for which there was no room.
+        var untrackedRanges = 0
         var generation: UInt64 = 0
         /// The generation of the next block: the window's for the thread that it watches.
         var birthGeneration: UInt64 = 0
@@ -52,6 +86,7 @@ extension Unsafe {
         private var releases: Pages<Release>
         private(set) var releaseCount = 0
         private let region: Region
+        let seed: UInt64
         private var knownNodes = 0
 
         /// Births are kept in units of 2^shift ticks since the start.
@@ -65,7 +100,11 @@ extension Unsafe {
         private static let mostReleases = 4096
 
         init?(region: Region, seed: UInt64) {
-            guard let live = LiveTable(seed: seed), let rows = StackRows(), let releases = Pages<Release>(capacity: 64) else { return nil }
+            guard let live = LiveTable(seed: seed), let rows = StackRows(), let releases = Pages<Release>(capacity: 64),
+                let threads = Threads()
+            else { return nil }
+            self.threads = threads
+            self.seed = seed
             self.live = live
             self.rows = rows
             self.releases = releases
@@ -80,18 +119,16 @@ extension Unsafe {
             rows.free()
             releases.free()
             window.free()
+            threads.free()
+            for domain in domains { domain.live.free() }
         }
 
-        var byteCount: Int { live.byteCount + rows.byteCount + releases.byteCount }
+        var byteCount: Int { domains.reduce(live.byteCount + rows.byteCount + releases.byteCount) { $0 + $1.live.byteCount } }
 
         mutating func setRate(ticksPerSecond: Double) {
             let units = Double(UInt64(1) << shift) * 1e6 / ticksPerSecond
             microseconds = units > 0 && units < 1 ? UInt64(units * 0x1p64) : 0
         }
-
-        /// What a live block counts for in blocks: one, or more where it stands for others that were not sampled.
-        @inline(__always)
-        func count(of block: Block) -> Int { sampling.weight(block) }
 
         // MARK: Events. False: the event is impossible, or memory is short.
 
@@ -103,7 +140,7 @@ extension Unsafe {
                 if row == 0 { return false }
             }
             guard address != 0, live.reserve() else { return false }
-            let birth = (clock &- start) >> shift & Block.mask48
+            let birth = birth(clock)
             let block = Block(address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: birthGeneration, birth: birth)
             if let old = live.insert(block) { replace(old) }
             let count = sampling.weight(block)
@@ -112,16 +149,11 @@ extension Unsafe {
             let pointer = rows.rows.base + row
             pointer.pointee.totalBytes &+= bytes
             pointer.pointee.totalCount &+= count
-            rows.tick(row, bucket: Self.sizeBucket(size), count: count)
+            tickSize(row, size, count: count)
             totals.allocations &+= count
             totals.bytesAllocated &+= bytes
             if birthGeneration == window.generation { window.allocate(stack: stack, size: bytes) }
-            if totals.currentBytes > totals.peakBytes {
-                totals.peakBytes = totals.currentBytes
-                totals.peakCount = totals.currentCount
-                totals.peakClock = clock
-                totals.peakNumber &+= 1
-            }
+            if totals.currentBytes > peakLimit { notePeak(clock: clock) }
             last = LastBlock(address: address, birth: birth)
             return true
         }
@@ -203,10 +235,25 @@ extension Unsafe {
         // MARK: Controls
 
         mutating func resetPeak(clock: UInt64) {
-            totals.peakBytes = totals.currentBytes
-            totals.peakCount = totals.currentCount
-            totals.peakClock = clock
-            totals.peakNumber &+= 1
+            totals.resetPeak(count: liveCount, clock: clock)
+            resetDomainPeaks(clock: clock)
+            tracedPeak = Tally(bytes: totals.currentBytes, count: liveCount) + tracked
+            peakLimit = totals.currentBytes
+        }
+
+        @inline(__always)
+        private mutating func notePeak(clock: UInt64) {
+            if totals.currentBytes > totals.peakBytes { totals.resetPeak(count: liveCount, clock: clock) }
+            if totals.currentBytes &+ tracked.bytes > tracedPeak.bytes {
+                tracedPeak = Tally(bytes: totals.currentBytes &+ tracked.bytes, count: liveCount &+ tracked.count)
+            }
+            peakLimit = min(totals.peakBytes, tracedPeak.bytes &- tracked.bytes)
+        }
+
+        /// Ranges of a domain came or went.
+        mutating func addTracked(_ change: Tally, clock: UInt64) {
+            tracked += change
+            notePeak(clock: clock)
         }
 
         /// Forgets everything that happened so far; generations go on.
@@ -214,7 +261,11 @@ extension Unsafe {
             let (events, number) = (totals.events, totals.peakNumber)
             releaseCount = 0
             window.forget()
+            removeDomains()
+            threads.removeAll()
             guard live.removeAll(), rows.removeAll() else { return false }
+            (tracked, tracedPeak, peakLimit, untrackedRanges) = (.zero, .zero, 0, 0)
+            liveCount = 0
             totals = Totals()
             totals.events = events
             totals.peakNumber = number &+ 1
@@ -223,14 +274,17 @@ extension Unsafe {
 
         /// Tracing ended: what is alive will be freed unseen. Totals and peak stay.
         mutating func forget() -> Bool {
-            totals.forgotten &+= totals.currentCount &+ knownReleases
+            totals.forgotten &+= liveCount &+ knownReleases
             releaseCount = 0
             totals.currentBytes = 0
-            totals.currentCount = 0
+            liveCount = 0
             window.forget()
+            forgetDomains()
+            tracked = .zero
+            peakLimit = totals.peakBytes
             for row in 1..<rows.count {
                 let pointer = rows.rows.base + row
-                savePeak(pointer)
+                pointer.pointee.savePeak(peakNumber(pointer.pointee))
                 pointer.pointee.currentBytes = 0
                 pointer.pointee.currentCount = 0
             }
@@ -244,39 +298,43 @@ extension Unsafe {
             (0..<releaseCount).reduce(0) { $0 &+ (releases[$1].isKnown ? sampling.weight(releases[$1].block) : 0) }
         }
 
+        /// What a live block counts for: one, or more where it stands for others that were not sampled.
+        @inline(__always)
+        func count(of block: Block) -> Int { sampling.weight(block) }
+
         /// The recording's clock at a block's birth, to the unit that births are kept in.
         func clock(ofBirth birth: UInt64) -> UInt64 { start &+ birth << shift }
 
         // MARK: Parts
 
+        /// The events that follow are of this thread. Returns its number.
+        mutating func select(thread id: UInt32) -> Int { threads.number(of: id) }
+
         @inline(__always)
-        private func savePeak(_ row: UnsafeMutablePointer<Row>) {
-            if row.pointee.peakNumber != totals.peakNumber {
-                row.pointee.peakNumber = totals.peakNumber
-                row.pointee.peakBytes = row.pointee.currentBytes
-                row.pointee.peakCount = row.pointee.currentCount
-            }
-        }
+        mutating func select(number: Int) { rows.select(thread: number) }
+
+        /// A thread has ended: another one may get its id.
+        mutating func end(thread id: UInt32) { threads.end(id) }
 
         @inline(__always)
         private mutating func add(_ row: Int, _ bytes: Int, _ count: Int) {
             let pointer = rows.rows.base + row
-            savePeak(pointer)
+            pointer.pointee.savePeak(totals.peakNumber)
             pointer.pointee.currentBytes &+= bytes
             pointer.pointee.currentCount &+= count
             totals.currentBytes &+= bytes
-            totals.currentCount &+= count
+            liveCount &+= count
         }
 
         @inline(__always)
         private mutating func subtract(_ block: Block) {
             let pointer = rows.rows.base + block.row
-            savePeak(pointer)
+            pointer.pointee.savePeak(totals.peakNumber)
             let count = sampling.weight(block)
             pointer.pointee.currentBytes &-= block.size &* count
             pointer.pointee.currentCount &-= count
             totals.currentBytes &-= block.size &* count
-            totals.currentCount &-= count
+            liveCount &-= count
             if block.generation == window.generation { window.free(size: block.size) }
         }
 
@@ -285,9 +343,17 @@ extension Unsafe {
             let count = sampling.weight(block)
             totals.frees &+= count
             totals.bytesFreed &+= block.size &* count
-            if microseconds != 0 {
-                rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock), count: count)
-            }
+            tickLifetime(block, clock: clock, count: count)
+        }
+
+        @inline(__always)
+        mutating func tickLifetime(_ block: Block, clock: UInt64, count: Int = 1) {
+            if microseconds != 0 { rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock), count: count) }
+        }
+
+        @inline(__always)
+        mutating func tickSize(_ row: Int, _ size: UInt64, count: Int = 1) {
+            rows.tick(row, bucket: Self.sizeBucket(size), count: count)
         }
 
         /// A block whose free was not seen: another one has its address now.
@@ -322,13 +388,19 @@ extension Unsafe {
         }
 
         @inline(never)
-        private mutating func addRow(_ stack: UInt32) -> Int {
-            if Int(stack) >= knownNodes {
-                knownNodes = max(region.nodesUsed, Int(TM_NODE_FIRST))
-                if Int(stack) >= knownNodes { return 0 }
-            }
-            return rows.add(stack)
+        private mutating func addRow(_ stack: UInt32) -> Int { exists(stack) ? rows.add(stack) : 0 }
+
+        /// A row for ranges of a domain.
+        mutating func addRow(_ stack: UInt32, domain: Int) -> Int { exists(stack) ? rows.add(stack, domain: domain + 1) : 0 }
+
+        private mutating func exists(_ stack: UInt32) -> Bool {
+            if Int(stack) < knownNodes { return true }
+            knownNodes = max(region.nodesUsed, Int(TM_NODE_FIRST))
+            return Int(stack) < knownNodes
         }
+
+        @inline(__always)
+        func birth(_ clock: UInt64) -> UInt64 { (clock &- start) >> shift & Block.mask48 }
 
         @inline(__always)
         private static func sizeBucket(_ size: UInt64) -> Int { min(64 &- size.leadingZeroBitCount, StackCost.sizeBuckets &- 1) }

@@ -5,7 +5,7 @@ enum Schema {
     /// "TMAL" in the database header, where `file` and we recognize the format.
     static let applicationID = 0x544D_414C
     /// Increased when an older reader would misread the file.
-    static let version = 1
+    static let version = 2
 
     /// One table. Its rows are numbered from 0 without gaps, in the order of what they describe.
     struct Table {
@@ -58,22 +58,29 @@ enum Schema {
         "is_inlined INTEGER NOT NULL", "is_async INTEGER NOT NULL", "is_system INTEGER NOT NULL")
     // By far the longest table: its process is told by `process.node_count`.
     static let node = Table("node", "parent INTEGER NOT NULL", "location INTEGER NOT NULL")
+    static let thread = Table("thread", "process INTEGER NOT NULL", "tid INTEGER NOT NULL", "name INTEGER NOT NULL")
+    static let domain = Table(
+        "domain", "process INTEGER NOT NULL", "number INTEGER NOT NULL", "allocations INTEGER NOT NULL", "frees INTEGER NOT NULL",
+        "bytes_allocated INTEGER NOT NULL", "bytes_freed INTEGER NOT NULL", "current_bytes INTEGER NOT NULL",
+        "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL")
     static let cost = Table(
         "cost", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "site INTEGER", "current_bytes INTEGER NOT NULL",
         "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL", "total_bytes INTEGER NOT NULL",
         "total_count INTEGER NOT NULL", "temporary_bytes INTEGER NOT NULL", "temporary_count INTEGER NOT NULL",
-        "growth_bytes INTEGER NOT NULL", "growth_count INTEGER NOT NULL", "sizes BLOB", "lifetimes BLOB")
+        "growth_bytes INTEGER NOT NULL", "growth_count INTEGER NOT NULL", "sizes BLOB", "lifetimes BLOB",
+        "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
     static let generation = Table("generation", "process INTEGER NOT NULL", "name INTEGER NOT NULL", "start REAL NOT NULL")
     static let alive = Table(
         "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
-        "count INTEGER NOT NULL")
+        "count INTEGER NOT NULL", "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
     static let moment = Table(
         "moment", "process INTEGER NOT NULL", "time REAL NOT NULL", "bytes INTEGER NOT NULL", "count INTEGER NOT NULL",
         "resident_bytes INTEGER NOT NULL")
     static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
 
     static let tables = [
-        file, text, process, argument, warning, module, location, frame, node, cost, generation, alive, moment, momentStack,
+        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, moment,
+        momentStack,
     ]
 
     /// For people with `sqlite3`: the same with names instead of numbers. Never read by us.
@@ -93,8 +100,10 @@ enum Schema {
         """
         CREATE VIEW stacks AS SELECT c.process, c.stack, f.function, f.file, f.line, coalesce(f.module, t.value) AS module,
             iif(f.frame IS NULL, l.address - coalesce(m.bias, 0), NULL) AS address, c.current_bytes, c.current_count, c.peak_bytes,
-            c.peak_count, c.total_bytes, c.total_count, c.temporary_bytes, c.temporary_count
-        FROM cost c LEFT JOIN frames f ON f.frame = c.site LEFT JOIN node n ON n.id = c.stack
+            c.peak_count, c.total_bytes, c.total_count, c.temporary_bytes, c.temporary_count,
+            c.domain, th.tid, tn.value AS thread
+        FROM cost c JOIN thread th ON th.id = c.thread JOIN text tn ON tn.id = th.name
+            LEFT JOIN frames f ON f.frame = c.site LEFT JOIN node n ON n.id = c.stack
             LEFT JOIN location l ON l.id = n.location LEFT JOIN module m ON m.id = l.module LEFT JOIN text t ON t.id = m.path
         """,
         """

@@ -13,6 +13,8 @@ struct Writer {
     private let location: Insertion
     private let frame: Insertion
     private let node: Insertion
+    private let thread: Insertion
+    private let domain: Insertion
     private let cost: Insertion
     private let generation: Insertion
     private let alive: Insertion
@@ -43,6 +45,8 @@ struct Writer {
         location = try Insertion(database, Schema.location)
         frame = try Insertion(database, Schema.frame)
         node = try Insertion(database, Schema.node)
+        thread = try Insertion(database, Schema.thread)
+        domain = try Insertion(database, Schema.domain)
         cost = try Insertion(database, Schema.cost)
         generation = try Insertion(database, Schema.generation)
         alive = try Insertion(database, Schema.alive)
@@ -89,10 +93,19 @@ struct Writer {
             row.set(2, node.location < 0 ? Int(node.location) : firstLocation + Int(node.location))
             try row.insert()
         }
+        let firstThread = self.thread.count
+        for thread in snapshot.threads {
+            let name = try number(thread.name)
+            let row = self.thread.next()
+            row.set(1, process)
+            row.set(2, Int(thread.id))
+            row.set(3, name)
+            try row.insert()
+        }
         let sites = CallSites(snapshot)
         try cost.expect(snapshot.costs.count)
-        for cost in snapshot.costs { try add(cost, process, firstNode, sites[cost.stack].map { firstFrame + $0 }) }
-        try addHistory(snapshot, process, firstNode)
+        for cost in snapshot.costs { try add(cost, process, firstNode, sites[cost.stack].map { firstFrame + $0 }, firstThread) }
+        try addHistory(snapshot, process, firstNode, firstThread)
     }
 
     private mutating func add(_ summary: ProcessSummary, _ process: Int, nodeCount: Int) throws(StoreError) {
@@ -119,6 +132,15 @@ struct Writer {
         for (column, value) in counts { row.set(column, value) }
         row.set(33, nodeCount)
         try row.insert()
+        for domain in summary.domains {
+            let row = self.domain.next()
+            let values = [
+                process, domain.domain, domain.allocations, domain.frees, domain.bytesAllocated, domain.bytesFreed, domain.current.bytes,
+                domain.current.count, domain.peak.bytes, domain.peak.count,
+            ]
+            for (column, value) in values.enumerated() { row.set(Int32(column + 1), value) }
+            try row.insert()
+        }
         for (insertion, texts) in [(argument, summary.command), (warning, summary.warnings)] {
             for text in texts {
                 let value = try number(text)
@@ -154,7 +176,9 @@ struct Writer {
         }
     }
 
-    private mutating func add(_ cost: StackCost, _ process: Int, _ firstNode: Int, _ site: Int?) throws(StoreError) {
+    private mutating func add(
+        _ cost: StackCost, _ process: Int, _ firstNode: Int, _ site: Int?, _ firstThread: Int
+    ) throws(StoreError) {
         let row = self.cost.next()
         row.set(1, process)
         row.set(2, firstNode + Int(cost.stack))
@@ -167,10 +191,12 @@ struct Writer {
         }
         if cost.sizes.isEmpty { row.setNull(14) } else { row.set(14, Histogram.encoded(cost.sizes)) }
         if cost.lifetimes.isEmpty { row.setNull(15) } else { row.set(15, Histogram.encoded(cost.lifetimes)) }
+        row.set(16, cost.domain)
+        row.set(17, firstThread + Int(cost.thread))
         try row.insert()
     }
 
-    private mutating func addHistory(_ snapshot: Snapshot, _ process: Int, _ firstNode: Int) throws(StoreError) {
+    private mutating func addHistory(_ snapshot: Snapshot, _ process: Int, _ firstNode: Int, _ firstThread: Int) throws(StoreError) {
         let firstGeneration = self.generation.count
         for generation in snapshot.marks {
             let name = try number(generation.name)
@@ -188,6 +214,8 @@ struct Writer {
             row.set(3, firstGeneration + Int(cost.generation))
             row.set(4, cost.live.bytes)
             row.set(5, cost.live.count)
+            row.set(6, cost.domain)
+            row.set(7, firstThread + Int(cost.thread))
             try row.insert()
         }
         for point in snapshot.timeline {

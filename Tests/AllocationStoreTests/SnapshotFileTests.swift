@@ -46,7 +46,7 @@ import Testing
         let file = try SnapshotFile.create(at: scratch("a.tmalloc"), force: false)
         let header = bytes(of: file.path)
         #expect(header[68..<72].elementsEqual("TMAL".utf8))
-        #expect(header[60..<64].elementsEqual([0, 0, 0, 1]))
+        #expect(header[60..<64].elementsEqual([0, 0, 0, 2]))
     }
 
     @Test func overwritesOnlyWhenForced() throws {
