@@ -33,7 +33,9 @@ bool tm_sampled_blocks_prepare(uint64_t interval) {
 static void count(const void *block, int change) {
     uint8_t *place = &tm_sampled_blocks.filter[tm_sampled_hash(block) >> (64 - TM_SAMPLED_FILTER_BITS)];
     uint8_t seen = __atomic_load_n(place, __ATOMIC_RELAXED);
-    while (seen != MOST && !__atomic_compare_exchange_n(place, &seen, (uint8_t)(seen + change), true, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {}
+    do {
+        if (seen == MOST) return;
+    } while (!__atomic_compare_exchange_n(place, &seen, (uint8_t)(seen + change), true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));
 }
 
 static uint64_t *bucket(const void *block, int choice) {
