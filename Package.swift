@@ -29,6 +29,8 @@ let package = Package(
     targets: [
         // In the traced program
         .target(name: "CRecording", path: "CShims/CRecording"),
+        // Stops a process for a moment and copies its memory: in the collector, and in a program that looks at itself.
+        .target(name: "CFreezer", path: "CShims/CFreezer", cSettings: inTracedProgram),
         .target(name: "CInterposer", dependencies: ["CRecording"], path: "CShims/CInterposer", cSettings: inTracedProgram),
         // tracemalloc.h: the API for C programs.
         .target(
@@ -46,12 +48,15 @@ let package = Package(
         // pprof files are gzip streams; libdw needs the same library already.
         .systemLibrary(name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+        // The screen of a terminal, for `live`: knows every terminal, and how wide characters are.
+        .systemLibrary(name: "CNcurses", path: "CShims/CNcurses", providers: [.apt(["libncurses-dev"])]),
+
         // Linux calls that Swift's Glibc module lacks.
         .systemLibrary(name: "CLinux", path: "CShims/CLinux"),
 
         // In the collector
         .target(name: "AllocationProfile", swiftSettings: swift),
-        .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording"], swiftSettings: swift),
+        .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording", "CFreezer"], swiftSettings: swift),
         .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils"], swiftSettings: swift),
         .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "HeapGraph", dependencies: ["AllocationProfile"], swiftSettings: swift),
@@ -62,7 +67,7 @@ let package = Package(
         .target(
             name: "TraceMalloc",
             dependencies: [
-                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "CInterposer", "CTraceMalloc",
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer", "CTraceMalloc",
             ],
             swiftSettings: swift),
         .target(
@@ -70,8 +75,8 @@ let package = Package(
         .executableTarget(
             name: "TraceMallocCommand",
             dependencies: [
-                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "AllocationReports",
-                "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "AllocationReports",
+                "CLinux", "CNcurses", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
 
@@ -85,7 +90,8 @@ let package = Package(
         .testTarget(name: "AllocationProfileTests", dependencies: ["AllocationProfile"], swiftSettings: swift),
         .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
         .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),
-        .testTarget(name: "AllocationStoreTests", dependencies: ["AllocationStore", "CSQLite"], swiftSettings: swift),
+        .testTarget(
+            name: "AllocationStoreTests", dependencies: ["AllocationStore", "AllocationReports", "CSQLite"], swiftSettings: swift),
         .testTarget(name: "HeapGraphTests", dependencies: ["HeapGraph"], swiftSettings: swift),
         .testTarget(name: "AllocationReportsTests", dependencies: ["AllocationReports", "CZlib"], swiftSettings: swift),
         .testTarget(name: "EndToEndTests", exclude: [], swiftSettings: swift),

@@ -19,6 +19,9 @@
     X(malloc_usable_size, size_t, (void *block))                        \
     X(free_sized, void, (void *block, size_t size))                     \
     X(free_aligned_sized, void, (void *block, size_t alignment, size_t size)) \
-    X(dlclose, int, (void *handle))
+    X(dlclose, int, (void *handle))                                     \
+    X(exit, void, (int code))                                           \
+    X(_exit, void, (int code))                                          \
+    X(_Exit, void, (int code))
 
 #endif

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "caller.h"
+#include "exit_check.h"
 #include "real_allocator.h"
 #include "recorder.h"
 #include "startup_arena.h"
@@ -244,3 +245,30 @@ TM_HOOK int dlclose(void *handle) {
     }
     return failed;
 }
+
+// ---- The program's end. A fork child that never allocated must not begin a recording now.
+static void know_real(void) {
+    struct tm_thread *thread = &tm_thread;
+    if (__atomic_load_n(&tm_real_is_known, __ATOMIC_ACQUIRE)) return;
+    bool internal = thread->internal;
+    thread->internal = true;
+    tm_real_find();
+    thread->internal = internal;
+}
+
+TM_HOOK __attribute__((noreturn)) void exit(int code) {
+    tm_exit_called((char *)__builtin_frame_address(0) + 2 * sizeof(void *));
+    know_real();
+    tm_real.exit(code);
+    __builtin_unreachable();
+}
+
+TM_HOOK __attribute__((noreturn)) void _exit(int code) {
+    tm_exit_called((char *)__builtin_frame_address(0) + 2 * sizeof(void *));
+    tm_exit_check();
+    know_real();
+    tm_real._exit(code);
+    __builtin_unreachable();
+}
+
+TM_HOOK __attribute__((noreturn)) void _Exit(int code) { _exit(code); }

@@ -32,6 +32,11 @@ bool tm_recorder_prepare(uint32_t frame_limit) {
     return places != NULL;
 }
 
+void tm_recorder_memory(uint64_t *start, uint64_t *end) {
+    *start = (uintptr_t)places;
+    *end = *start + place_size * TM_RINGS_MAX;
+}
+
 static void use_ring(struct tm_thread *thread, uint64_t index) {
     struct tm_ring *ring = &tm_recording.rings[index];
     thread->ring = ring;
@@ -80,9 +85,10 @@ static uint64_t take_ring(uint32_t thread_id) {
         for (uint64_t i = 1; i < used; i++) {
             struct tm_ring *ring = &tm_recording.rings[i];
             // The kernel gave this thread the number of one that is gone.
-            if (tm_load32(&ring->state) == TM_RING_LIVE && ring->tid == thread_id) tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
+            if (tm_load32(&ring->state) == TM_RING_LIVE && tm_load32(&ring->tid) == thread_id)
+                tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
             if (tm_load32(&ring->state) == TM_RING_FREE && tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) {
-                ring->tid = thread_id;
+                tm_store32(&ring->tid, thread_id);
                 return i;
             }
         }
@@ -91,7 +97,7 @@ static uint64_t take_ring(uint32_t thread_id) {
             // Live before it is counted: whoever counts it first owns it, and nobody scans it before that.
             if (!__atomic_compare_exchange_n(&area->used, &used, used + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) continue;
             if (!tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) continue;
-            ring->tid = thread_id;
+            tm_store32(&ring->tid, thread_id);
             return used;
         }
         if (used >= area->capacity || tm_load32(&area->refused)) return 0;

@@ -16,8 +16,7 @@
 // The state of this process image. The page is zeroed in every child that has its own memory (MADV_WIPEONFORK), however
 // the child was made: it finds itself undecided and begins a recording of its own, without any bookkeeping at fork.
 struct tm_process {
-    uint64_t epoch;     // TM_UNDECIDED, TM_OFF, or the number of the recording that threads take part in
-    uint32_t deciding;  // 1 while a thread decides
+    uint64_t epoch;  // TM_UNDECIDED, TM_OFF, or the number of the recording that threads take part in
 };
 
 #define TM_UNDECIDED UINT64_C(0)
@@ -55,6 +54,8 @@ extern _Thread_local struct tm_thread tm_thread __attribute__((tls_model("initia
 
 // Makes the private memory of threads for a new recording. False when there is none to be had.
 bool tm_recorder_prepare(uint32_t frame_limit);
+// Where that memory lies.
+void tm_recorder_memory(uint64_t *start, uint64_t *end);
 
 bool tm_enter_slow(struct tm_thread *thread);
 bool tm_ring_wait(struct tm_thread *thread);

@@ -28,6 +28,8 @@ struct tm_recording_options {
     uint64_t sample_interval;
     bool verify;
     bool is_private;
+    bool exit_check;
+    uint64_t private_start, private_end;
 };
 
 // Creates and maps a recording in the session directory and announces it. Returns 0, or -errno.

@@ -10,12 +10,19 @@ package struct CollectorOptions: Sendable {
     /// Begins a new generation in every process at this interval.
     package var markEvery: Duration?
     package var checkpointEvery: Duration
+    /// A process whose recording is expected: `run` waits for it as long as it lives.
+    package var awaited: Int32?
     /// For tests: figures that contradict each other become warnings.
     package var checksInvariants: Bool
+    /// Names the types of objects; nil: they stay unknown.
+    package var objectTypes: ObjectTypeSource?
 
     package init(
-        frameLimit: Int = 256, markEvery: Duration? = nil, checkpointEvery: Duration = .seconds(5), checksInvariants: Bool = false
+        frameLimit: Int = 256, markEvery: Duration? = nil, checkpointEvery: Duration = .seconds(5), awaited: Int32? = nil,
+        checksInvariants: Bool = false, objectTypes: ObjectTypeSource? = nil
     ) {
+        self.objectTypes = objectTypes
+        self.awaited = awaited
         self.frameLimit = frameLimit
         self.markEvery = markEvery
         self.checkpointEvery = checkpointEvery
@@ -67,12 +74,14 @@ package final class Collector: Sendable {
     /// then takes what is left and returns the snapshots: the first process's first, then by start.
     /// - Parameter checkpoint: called now and then on this thread with the snapshots so far. Producers wait meanwhile when
     ///   their rings are full.
+    /// - Parameter examine: is given the heap of each process that waits at its end, on this thread; the process goes on.
     /// - Parameter save: writes a snapshot that another process asked for to a path, on a thread of its own; returns nil, or a
     ///   sentence about why it failed.
     package func run(
-        untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)? = nil, save: (@Sendable ([Snapshot], String) -> String?)? = nil
+        untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)? = nil, save: (@Sendable ([Snapshot], String) -> String?)? = nil,
+        examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)? = nil
     ) -> [Snapshot] {
-        Service(collector: self, untilIdle: untilIdle, checkpoint: checkpoint, save: save).run()
+        Service(collector: self, untilIdle: untilIdle, checkpoint: checkpoint, save: save, examine: examine).run()
     }
 
     /// No further process is expected: `run` takes what is there and returns.

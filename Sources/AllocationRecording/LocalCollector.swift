@@ -32,13 +32,16 @@ package final class LocalCollector: Sendable {
     }
 
     /// - Parameter file: the recording's descriptor; the collector closes it.
-    package init(file: Int32, prologue: @escaping @Sendable () -> Void) throws(RecordingError) {
+    package init(
+        file: Int32, objectTypes: ObjectTypeSource? = nil, prologue: @escaping @Sendable () -> Void
+    ) throws(RecordingError) {
         let region = try Unsafe.Region(file: file, path: "of this process")
         guard let bell = Unsafe.Bell(watches: false) else { throw .outOfMemory(needed: "the collector's thread") }
         self.bell = bell
         let recording = Unsafe.Handover(value: try Recording(region: region, name: "this process"))
         let isStarted = Unsafe.Thread.start { [self] in
             prologue()
+            recording.value.observeObjects(objectTypes)
             serve(recording.value)
         }
         guard isStarted else { throw .outOfMemory(needed: "the collector's thread") }
@@ -63,6 +66,16 @@ package final class LocalCollector: Sendable {
 
     package func snapshot(at clock: UInt64, frameLimit: Int) -> Snapshot {
         ask(clock) { $0.snapshot(frameLimit: frameLimit, at: SystemCalls.monotonic()) }
+    }
+
+    /// This process's heap: all of its threads stand still for a moment.
+    package func freeze(at clock: UInt64, frameLimit: Int) throws(RecordingError) -> FrozenHeap {
+        let result: Result<FrozenHeap, RecordingError> = ask(clock) { recording in
+            do throws(RecordingError) { return .success(try recording.freezeThisProcess(frameLimit: frameLimit)) } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
     }
 
     /// The live block at an address, or the one that it lies in: its size, and a snapshot that holds only its stack.

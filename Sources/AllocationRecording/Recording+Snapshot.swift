@@ -4,8 +4,14 @@ import CRecording
 
 extension Recording {
     /// Costs about half a second for 350,000 stacks; the producers' rings fill meanwhile.
-    func snapshot(frameLimit: Int, at time: UInt64) -> Snapshot {
-        if endMonotonic == nil { look(at: time) }
+    func snapshot(frameLimit: Int, at time: UInt64) -> Snapshot { picture(frameLimit: frameLimit, at: time).snapshot }
+
+    /// The snapshot, and which of its stacks each row of the ledger became.
+    func picture(frameLimit: Int, at time: UInt64) -> (snapshot: Snapshot, stackOfRow: [Int32]) {
+        if endMonotonic == nil {
+            look(at: time)
+            objects?.look(merge.ledger)
+        }
         var snapshot = Snapshot(process: summary(frameLimit: frameLimit, at: time))
         let moduleOfImage = readModules(into: &snapshot.modules)
         var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
@@ -26,12 +32,13 @@ extension Recording {
         addCosts(to: &snapshot, tree, stackOfRow)
         addTimes(to: &snapshot, stackOfRow, at: time)
         addGenerations(to: &snapshot, stackOfRow)
-        return snapshot
+        objects?.add(to: &snapshot, merge.ledger, stackOfRow: stackOfRow)
+        return (snapshot, stackOfRow)
     }
 
     // MARK: The process
 
-    private func summary(frameLimit: Int, at time: UInt64) -> ProcessSummary {
+    func summary(frameLimit: Int, at time: UInt64) -> ProcessSummary {
         let header = region.header.pointee
         let totals = merge.ledger.totals
         var process = ProcessSummary()
@@ -102,14 +109,17 @@ extension Recording {
         (0..<region.imagesUsed).map { index in
             let image = region.image(index)
             guard image.state != 0 else { return -1 }
-            let length = min(Int(image.build_id_length), Int(TM_BUILD_ID_MAX))
-            let buildID = withUnsafeBytes(of: image.build_id) { [UInt8]($0.prefix(length)) }
-            modules.append(
-                Module(
-                    path: String(decoding: region.text(image.path), as: UTF8.self), buildID: buildID, start: image.start, end: image.end,
-                    bias: image.bias))
+            modules.append(module(image))
             return Int32(modules.count - 1)
         }
+    }
+
+    func module(_ image: tm_image) -> Module {
+        let length = min(Int(image.build_id_length), Int(TM_BUILD_ID_MAX))
+        let buildID = withUnsafeBytes(of: image.build_id) { [UInt8]($0.prefix(length)) }
+        return Module(
+            path: String(decoding: region.text(image.path), as: UTF8.self), buildID: buildID, start: image.start, end: image.end,
+            bias: image.bias)
     }
 
     // MARK: Costs
@@ -214,15 +224,12 @@ extension Recording {
         }
         // By row and generation first: blocks are many.
         var sums: [UInt64: Tally] = [:]
-        func add(_ block: Unsafe.Block) {
-            sums[UInt64(block.row) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(bytes: block.size, count: 1)
-        }
-        merge.ledger.live.visit { block in
-            let count = merge.ledger.count(of: block)
+        func add(_ block: Unsafe.Block, count: Int) {
             sums[UInt64(block.row) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(
                 bytes: block.size &* count, count: count)
         }
-        for domain in merge.ledger.domains { domain.live.visit(add) }
+        merge.ledger.live.visit { add($0, count: merge.ledger.count(of: $0)) }
+        for domain in merge.ledger.domains { domain.live.visit { add($0, count: 1) } }
         var costs: [GenerationCost] = sums.map { key, live in
             let row = Int(key >> 16)
             let values = merge.ledger.rows.rows[row]

@@ -12,7 +12,9 @@ final class Service {
     private let untilIdle: Bool
     private let checkpoint: (([Snapshot]) -> Void)?
     private let save: (@Sendable ([Snapshot], String) -> String?)?
+    private let examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     private let promise = Unsafe.Promise()
+    private var handedOut = HandedOutImages()
 
     private var served: [Served] = []
     private var ended: [Ended] = []
@@ -42,10 +44,12 @@ final class Service {
     private static let firstArrival: UInt64 = 5_000_000_000
 
     init(
-        collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?
+        collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?,
+        examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     ) {
         self.collector = collector
         self.save = save
+        self.examine = examine
         self.untilIdle = untilIdle
         self.checkpoint = checkpoint
     }
@@ -70,17 +74,20 @@ final class Service {
                 findRecordings()
                 take(news, at: time)
                 reap(at: time)
+                handedOut.release()
             }
             var fill = 0.0
             for index in served.indices {
                 fill = max(fill, served[index].recording.round())
                 if served[index].recording.isOver { leave(index) }
+                if served[index].recording.waitsAtItsEnd { checkAtEnd(served[index].recording) }
             }
             if !served.isEmpty { lastActive = time }
             if let markEvery, time >= nextMark {
                 for one in served { one.recording.mark(name: "") }
                 nextMark = time &+ markEvery
             }
+            if ended.isEmpty, let awaited = collector.options.awaited, ProcessFiles.state(of: awaited) != nil { lastActive = time }
             let patience = ended.isEmpty ? Self.firstArrival : Self.idle
             if news.isFinished || (untilIdle && served.isEmpty && time &- lastActive >= patience) { return conclude() }
             if let checkpoint, time >= nextCheckpoint {
@@ -158,7 +165,44 @@ final class Service {
                     if let failure = save?(snapshots, reply.dataPath) { reply.failed(failure) } else { reply.done() }
                 }
                 if !isStarted { reply.failed("the collector cannot start a thread to write the snapshot with") }
+            case .heap: handOut(recording, reply)
+            case .watch:
+                recording.catchUp()
+                let limit = min(collector.options.frameLimit, recording.frameLimit)
+                let answer = recording.answer(
+                    WatchCursor(text: request.name) ?? WatchCursor(), frameLimit: limit, at: SystemCalls.monotonic())
+                let isStarted = Unsafe.Thread.start {
+                    if SystemCalls.write(answer.bytes, to: reply.dataPath) { reply.done() } else { reply.failed("no room for the answer") }
+                }
+                if !isStarted { reply.failed("the collector cannot start a thread to answer with") }
             }
+        }
+    }
+
+    private func handOut(_ recording: Recording, _ reply: SessionRequest.Reply) {
+        let heap: FrozenHeap
+        do throws(RecordingError) { heap = try recording.freeze(intoFile: true, frameLimit: frameLimit(of: recording)) } catch {
+            return reply.failed(error.description)
+        }
+        guard heap.image.complete(), handedOut.add(heap.image, at: reply.imagePath) else {
+            return reply.failed("no memory for the blocks of process \(recording.pid)")
+        }
+        let isStarted = Unsafe.Thread.start { [save] in
+            if let failure = save?([heap.snapshot], reply.dataPath) { reply.failed(failure) } else { reply.done() }
+        }
+        if !isStarted { reply.failed("the collector cannot start a thread to write the snapshot with") }
+    }
+
+    private func checkAtEnd(_ recording: Recording) {
+        defer { recording.letEnd() }
+        guard let examine else { return }
+        do throws(RecordingError) {
+            let heap = try recording.freeze(intoFile: false, frameLimit: frameLimit(of: recording))
+            recording.letEnd()
+            examine(recording.pid, .success(heap))
+        } catch {
+            recording.letEnd()
+            examine(recording.pid, .failure(error))
         }
     }
 
@@ -167,18 +211,22 @@ final class Service {
         let code = errno
         unlink(path)
         guard file >= 0 else { throw .cannotOpen(path: path, errno: code) }
+        var info = stat()
+        fstat(file, &info)
         let region = try Unsafe.Region(file: file, path: path)
-        let recording = try Recording(region: region, name: path)
+        let identity = ProcessIdentity(of: region.header.pointee, file: UInt64(info.st_ino))
+        let recording = try Recording(region: region, name: path, identity: identity)
         // The same process after exec: its former image is gone.
         for index in served.indices.reversed() where served[index].recording.pid == recording.pid {
             end(index, at: SystemCalls.monotonic())
         }
         promise.give(region)
+        recording.observeObjects(collector.options.objectTypes)
         recording.reserveAhead()
         let pidfd = Int32(truncatingIfNeeded: tm_pidfd_open(recording.pid))
         if pidfd >= 0 { _ = collector.bell.watch(pidfd) }
         served.append(Served(recording: recording, number: number, pidfd: pidfd))
-        let marker = open(servedMarker(recording), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        let marker = open(servedMarker(recording), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
         if marker >= 0 { close(marker) }
         nap = Nap()
     }
@@ -207,7 +255,7 @@ final class Service {
 
     private func isDead(_ one: Served) -> Bool {
         let recording = one.recording
-        guard let (letter, start) = ProcessFiles.state(of: recording.pid) else { return true }
+        guard let (letter, _, start) = ProcessFiles.state(of: recording.pid) else { return true }
         // The number belongs to another process by now.
         if recording.processStart != 0 && start != recording.processStart { return true }
         if one.pidfd >= 0 {
@@ -253,8 +301,10 @@ final class Service {
         if collector.options.checksInvariants {
             for sentence in recording.brokenInvariants() { recording.warn("broken invariant: \(sentence)") }
         }
-        return recording.snapshot(frameLimit: min(collector.options.frameLimit, recording.frameLimit), at: time)
+        return recording.snapshot(frameLimit: frameLimit(of: recording), at: time)
     }
+
+    private func frameLimit(of recording: Recording) -> Int { min(collector.options.frameLimit, recording.frameLimit) }
 
     private func snapshots(at time: UInt64) -> [Snapshot] {
         var all = ended

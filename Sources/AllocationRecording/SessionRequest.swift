@@ -11,6 +11,10 @@ package struct SessionRequest: Sendable, Hashable {
         case mark
         /// Write a snapshot, with addresses instead of names, beside the answer.
         case snapshot
+        /// The same, and an image of the process's memory at that moment: a link beside the answer.
+        case heap
+        /// Write what is new since the last time beside the answer: `name` says what is known.
+        case watch
     }
 
     package var verb: Verb
@@ -27,6 +31,8 @@ package struct SessionRequest: Sendable, Hashable {
     static let prefix = "ask."
     static func servedName(_ pid: Int32) -> String { "served.\(pid)" }
     private static let answerPrefix = "answer."
+    private static let dataSuffix = ".tmalloc"
+    private static let imageSuffix = ".image"
     private static let done = "done"
     private static let elsewhere = "elsewhere"
 
@@ -41,22 +47,44 @@ package struct SessionRequest: Sendable, Hashable {
             let token = "\(getpid()).\(UInt32.random(in: 0 ... .max))"
             guard Self.put("\(verb.rawValue)\n\(pid)\n\(name)", at: "\(directory)/\(Self.prefix)\(token)") else { continue }
             let path = "\(directory)/\(Self.answerPrefix)\(token)"
-            guard let answer = Self.await(path) else { throw .noAnswer(path: directory) }
+            guard let answer = Self.await(path, in: directory) else { throw .noAnswer(path: directory) }
             if answer == Self.elsewhere { continue }
             if answer != Self.done { throw .requestFailed(answer) }
-            return "\(path).tmalloc"
+            return path + Self.dataSuffix
         }
         throw .notRecorded(pid: pid)
     }
 
+    /// Asks for a snapshot (a file that is the caller's to remove) and the image of the heap that belongs to it.
+    package static func heap(of pid: Int32) throws(RecordingError) -> (snapshotPath: String, image: HeapImage) {
+        let path = try SessionRequest(verb: .heap, pid: pid).ask()
+        let link = String(path.dropLast(dataSuffix.count)) + imageSuffix
+        // The collector gives the memory back when the link is gone.
+        defer { unlink(link) }
+        do { return (path, try HeapImage(contentsOf: link)) } catch {
+            unlink(path)
+            throw error
+        }
+    }
+
+    /// Whether a running session of this user records the process.
+    static func isRecorded(_ pid: Int32) -> Bool {
+        let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
+        return Session.running(in: [runtime, "/dev/shm"].compactMap(\.self)).contains {
+            access("\($0)/\(servedName(pid))", F_OK) == 0
+        }
+    }
+
     /// A snapshot of a large program takes a while to write.
-    private static func await(_ path: String) -> String? {
-        for _ in 0..<12_000 {
+    private static func await(_ path: String, in directory: String) -> String? {
+        for attempt in 0..<12_000 {
             if let text = Self.text(of: path) {
                 unlink(path)
                 return text
             }
-            usleep(5_000)
+            // The session has ended: nobody answers any more.
+            if access(directory, F_OK) != 0 { return nil }
+            usleep(attempt < 50 ? 1_000 : 5_000)
         }
         return nil
     }
@@ -96,7 +124,8 @@ package struct SessionRequest: Sendable, Hashable {
             path = "\(directory)/\(SessionRequest.answerPrefix)\(name.dropFirst(SessionRequest.prefix.count))"
         }
 
-        var dataPath: String { "\(path).tmalloc" }
+        var dataPath: String { path + SessionRequest.dataSuffix }
+        var imagePath: String { path + SessionRequest.imageSuffix }
         func done() { _ = SessionRequest.put(SessionRequest.done, at: path) }
         func elsewhere() { _ = SessionRequest.put(SessionRequest.elsewhere, at: path) }
         func failed(_ sentence: String) { _ = SessionRequest.put(sentence, at: path) }

@@ -13,12 +13,12 @@ struct StackTree {
     private(set) var isDamaged = false
 
     private let source: UnsafeMutablePointer<tm_node>
-    private let used: Int
+    private var used: Int
     private let limit: Int
     /// Innermost frames kept of deeper stacks: the limit, or less when there are very many such stacks.
     private(set) var window: Int
     private var deepStacks = 0
-    private let moduleOfImage: [Int32]
+    private var moduleOfImage: [Int32]
 
     // By node of the recording. What was read once is not read again: it may change.
     private var parentOf: [UInt32]
@@ -53,6 +53,19 @@ struct StackTree {
         depthOf = [Int32](repeating: 0, count: used)
         flagsOf = [UInt8](repeating: 0, count: used)
         newOf = [Int32](repeating: -1, count: used)
+    }
+
+    /// Takes nodes into account that came to be since: what was added stays. `region` is that of `init`.
+    mutating func follow(_ region: Unsafe.Region, moduleOfImage: [Int32]) {
+        let count = region.nodesUsed - used
+        self.moduleOfImage = moduleOfImage
+        guard count > 0 else { return }
+        used += count
+        parentOf += repeatElement(0, count: count)
+        locationOf += repeatElement(-1, count: count)
+        depthOf += repeatElement(0, count: count)
+        flagsOf += repeatElement(0, count: count)
+        newOf += repeatElement(-1, count: count)
     }
 
     /// Below the cut, deep stacks share few nodes: this many are made at most.

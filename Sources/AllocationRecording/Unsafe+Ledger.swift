@@ -83,6 +83,7 @@ extension Unsafe {
         /// The generation of the next block: the window's for the thread that it watches.
         var birthGeneration: UInt64 = 0
         var window = Window()
+        var probes: ObjectProbes
         private var releases: Pages<Release>
         private(set) var releaseCount = 0
         private let region: Region
@@ -101,9 +102,10 @@ extension Unsafe {
 
         init?(region: Region, seed: UInt64) {
             guard let live = LiveTable(seed: seed), let rows = StackRows(), let releases = Pages<Release>(capacity: 64),
-                let threads = Threads()
+                let threads = Threads(), let probes = ObjectProbes()
             else { return nil }
             self.threads = threads
+            self.probes = probes
             self.seed = seed
             self.live = live
             self.rows = rows
@@ -121,6 +123,7 @@ extension Unsafe {
             window.free()
             threads.free()
             for domain in domains { domain.live.free() }
+            probes.free()
         }
 
         var byteCount: Int { domains.reduce(live.byteCount + rows.byteCount + releases.byteCount) { $0 + $1.live.byteCount } }
@@ -150,6 +153,7 @@ extension Unsafe {
             pointer.pointee.totalBytes &+= bytes
             pointer.pointee.totalCount &+= count
             tickSize(row, size, count: count)
+            if pointer.pointee.untilProbe != 0 { probe(pointer, address) }
             totals.allocations &+= count
             totals.bytesAllocated &+= bytes
             if birthGeneration == window.generation { window.allocate(stack: stack, size: bytes) }
@@ -388,7 +392,12 @@ extension Unsafe {
         }
 
         @inline(never)
-        private mutating func addRow(_ stack: UInt32) -> Int { exists(stack) ? rows.add(stack) : 0 }
+        private mutating func addRow(_ stack: UInt32) -> Int {
+            guard exists(stack) else { return 0 }
+            let row = rows.add(stack)
+            if row != 0 && probes.isObjectStack(stack, in: region) { rows.rows[row].untilProbe = 1 }
+            return row
+        }
 
         /// A row for ranges of a domain.
         mutating func addRow(_ stack: UInt32, domain: Int) -> Int { exists(stack) ? rows.add(stack, domain: domain + 1) : 0 }
@@ -397,6 +406,18 @@ extension Unsafe {
             if Int(stack) < knownNodes { return true }
             knownNodes = max(region.nodesUsed, Int(TM_NODE_FIRST))
             return Int(stack) < knownNodes
+        }
+
+        /// Looks at the first few objects of a stack, then at one each time their number has doubled.
+        @inline(__always)
+        private mutating func probe(_ row: UnsafeMutablePointer<Row>, _ address: UInt64) {
+            row.pointee.untilProbe &-= 1
+            let sighted = row.pointee.untilProbe & Row.sighted
+            if row.pointee.untilProbe != sighted { return }
+            let isAdded = probes.add(address)
+            // Objects that die at once are hard to meet alive: they are looked for more often.
+            let most = sighted != 0 ? 1 << 30 : 256
+            row.pointee.untilProbe = sighted | (isAdded && row.pointee.totalCount >= 8 ? UInt32(min(row.pointee.totalCount, most)) : 1)
         }
 
         @inline(__always)

@@ -80,6 +80,12 @@ extension Unsafe {
             failed = false
         }
 
+        /// Tells whether a process still has it mapped.
+        var inode: UInt64 {
+            var info = stat()
+            return fstat(file, &info) == 0 ? UInt64(info.st_ino) : 0
+        }
+
         func unmap() {
             munmap(base, byteCount)
             close(file)

@@ -73,13 +73,16 @@ enum Schema {
     static let alive = Table(
         "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
         "count INTEGER NOT NULL", "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
+    static let object = Table(
+        "object", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "type INTEGER NOT NULL", "current_bytes INTEGER NOT NULL",
+        "current_count INTEGER NOT NULL")
     static let moment = Table(
         "moment", "process INTEGER NOT NULL", "time REAL NOT NULL", "bytes INTEGER NOT NULL", "count INTEGER NOT NULL",
         "resident_bytes INTEGER NOT NULL")
     static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
 
     static let tables = [
-        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, moment,
+        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, object, moment,
         momentStack,
     ]
 

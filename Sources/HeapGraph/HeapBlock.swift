@@ -7,14 +7,14 @@ package struct HeapBlock: Sendable, Hashable {
     package var size: UInt64
     /// Index of its call stack in the snapshot that belongs to the freeze.
     package var stack: Int32
-    /// Its stack ends in the Swift runtime's object allocation: word 0 should be metadata.
-    package var isSwiftObject: Bool
+    /// Between which marks it was allocated.
+    package var generation: Int32
 
-    package init(address: UInt64, size: UInt64, stack: Int32, isSwiftObject: Bool) {
+    package init(address: UInt64, size: UInt64, stack: Int32, generation: Int32 = 0) {
         self.address = address
         self.size = size
         self.stack = stack
-        self.isSwiftObject = isSwiftObject
+        self.generation = generation
     }
 }
 

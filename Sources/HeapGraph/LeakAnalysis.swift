@@ -1,0 +1,57 @@
+// LeakAnalysis.swift: the whole way from a frozen program to a report of its leaks.
+package import AllocationProfile
+
+package struct LeakAnalysis {
+    /// Which blocks are asked about; what else is unreachable is neither reported nor counted.
+    package var isAsked: ((HeapBlock) -> Bool)?
+    package var suppressions = LeakSuppressions.builtIn
+
+    package init() {}
+
+    /// - Parameter names: the named call stacks of stacks.
+    package func report<Reader: ObjectReader>(
+        on program: FrozenProgram, processID: Int32, reader: Reader, names: (Set<Int32>) -> [Int32: CallStack]
+    ) -> LeakReport {
+        let graph = ReferenceGraph(program)
+        return report(on: graph, processID: processID, reader: reader, names: names)
+    }
+
+    package func report<Reader: ObjectReader>(
+        on graph: ReferenceGraph, processID: Int32, reader: Reader, names: (Set<Int32>) -> [Int32: CallStack]
+    ) -> LeakReport {
+        var report = LeakReport(processID: processID)
+        let blocks = graph.program.blocks
+        report.live = Self.sum(blocks)
+        if let isAsked {
+            graph.reach(unreached(graph).filter { !isAsked(graph.blocks[Int($0)]) })
+        }
+        if !suppressions.isEmpty { report.suppressed = suppress(in: graph, names) }
+        let search = LeakSearch(graph, reader: reader)
+        report.leaked = search.leaked
+        report.leaks = search.leaks(names)
+        if graph.unreadableBlocks > 0 {
+            let count = graph.unreadableBlocks
+            report.warnings.append(
+                "\(count) block\(count == 1 ? "" : "s") could not be read as a whole (protected memory?): what only "
+                    + "\(count == 1 ? "it holds" : "they hold") is called leaked")
+        }
+        return report
+    }
+
+    private static func sum(_ blocks: some Sequence<HeapBlock>) -> Tally {
+        blocks.reduce(into: .zero) { $0 += Tally(bytes: Int(clamping: $1.size), count: 1) }
+    }
+
+    private func unreached(_ graph: ReferenceGraph) -> [Int32] {
+        (0..<Int32(graph.blocks.count)).filter { !graph.isReached($0) && graph.blocks[Int($0)].stack != ReferenceGraph.unknownStack }
+    }
+
+    /// Takes suppressed blocks as reachable, and so what they lead to: it belongs to them.
+    private func suppress(in graph: ReferenceGraph, _ names: (Set<Int32>) -> [Int32: CallStack]) -> Tally {
+        let candidates = unreached(graph)
+        let named = names(Set(candidates.map { graph.blocks[Int($0)].stack }))
+        let stacks = Set(named.filter { suppressions.suppresses($0.value) }.keys)
+        graph.reach(candidates.filter { stacks.contains(graph.blocks[Int($0)].stack) })
+        return Self.sum(candidates.filter { graph.isReached($0) }.map { graph.blocks[Int($0)] })
+    }
+}

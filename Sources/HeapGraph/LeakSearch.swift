@@ -1,0 +1,260 @@
+// LeakSearch.swift: from the blocks that nothing reaches to leaks with a name.
+//
+//     unreached blocks ─► edges, with field names where types are known ─► strong components ─► heads ─► groups
+//
+// A head is a component that no other one refers to (nobody owns it: a root leak), or a cycle of Swift objects (they own
+// each other). Everything else belongs to the head from which it is reached.
+package import AllocationProfile
+
+package struct LeakSearch<Reader: ObjectReader> {
+    private let graph: ReferenceGraph
+    private var reader: Reader
+    /// The unreached blocks, ascending by address.
+    private let nodes: [Int32]
+    private var nodeOfBlock: [Int32: Int32] = [:]
+    private let objects: [HeapObject?]
+    /// References that can own, and their labels where known.
+    private let edges: AdjacencyLists
+    private let labels: [String]
+    private let components: StrongComponents
+    private let members: AdjacencyLists
+    private let isCycle: [Bool]
+
+    /// - Parameter nodes: unreached blocks that are to be explained; others are as if they did not exist.
+    package init(_ graph: ReferenceGraph, reader: Reader) {
+        self.graph = graph
+        self.reader = reader
+        let nodes = Self.unreached(graph)
+        self.nodes = nodes
+        nodeOfBlock.reserveCapacity(nodes.count)
+        for (node, block) in nodes.enumerated() { nodeOfBlock[block] = Int32(node) }
+        var reader = reader
+        var objects: [HeapObject?] = []
+        var edges = AdjacencyLists()
+        var labels: [String] = []
+        let nodeOf = nodeOfBlock
+        for block in nodes {
+            let one = graph.blocks[Int(block)]
+            let object = reader.object(at: one.address, size: one.size)
+            objects.append(object)
+            let known = object.map { Self.known($0, one.size, &reader) } ?? [:]
+            var found: [Int32] = []
+            _ = graph.forEachReference(of: block) { offset, target in
+                guard let node = nodeOf[target] else { return }
+                let reference = known[offset]
+                if let reference, !reference.canOwn { return }
+                found.append(node)
+                labels.append(reference?.label ?? "")
+            }
+            // An object that holds itself: of blocks that are no objects such words say nothing.
+            let own = known.values.filter { $0.target == one.address && $0.canOwn }.min { $0.offset < $1.offset }
+            if let own, let node = nodeOf[block] {
+                found.append(node)
+                labels.append(own.label)
+            }
+            edges.add(found)
+        }
+        self.reader = reader
+        self.objects = objects
+        self.edges = edges
+        self.labels = labels
+        components = StrongComponents(edges)
+        var sorted = AdjacencyLists()
+        var byComponent = [[Int32]](repeating: [], count: components.count)
+        for node in 0..<Int32(nodes.count) { byComponent[Int(components.component[Int(node)])].append(node) }
+        for list in byComponent { sorted.add(list) }
+        members = sorted
+        isCycle = byComponent.map { list in
+            list.count > 1 ? list.contains { objects[Int($0)] != nil } : list.first.map { edges[$0].contains($0) } ?? false
+        }
+    }
+
+    private static func unreached(_ graph: ReferenceGraph) -> [Int32] {
+        (0..<Int32(graph.blocks.count)).filter { !graph.isReached($0) && graph.blocks[Int($0)].stack != ReferenceGraph.unknownStack }
+    }
+
+    private static func known(_ object: HeapObject, _ size: UInt64, _ reader: inout Reader) -> [UInt64: HeapReference] {
+        var result: [UInt64: HeapReference] = [:]
+        // The reference counts are no field.
+        for reference in reader.references(of: object, size: size) where reference.offset != 8 { result[reference.offset] = reference }
+        return result
+    }
+
+    // MARK: Heads
+
+    private struct Head {
+        var component: Int32
+        var kind: Leak.Kind
+        var own = Tally.zero
+        var total = Tally.zero
+    }
+
+    /// Components with their owners: roots first, then cycles, each with what it alone is reached from first.
+    private func heads() -> [Head] {
+        var hasOwner = [Bool](repeating: false, count: components.count)
+        for node in 0..<Int32(nodes.count) {
+            for target in edges[node] where components.component[Int(target)] != components.component[Int(node)] {
+                hasOwner[Int(components.component[Int(target)])] = true
+            }
+        }
+        var heads: [Head] = []
+        for component in (0..<Int32(components.count)).reversed() where !hasOwner[Int(component)] || isCycle[Int(component)] {
+            heads.append(Head(component: component, kind: isCycle[Int(component)] ? .cycle : .root))
+        }
+        var isTaken = [Bool](repeating: false, count: components.count)
+        for head in heads { isTaken[Int(head.component)] = true }
+        for index in heads.indices {
+            var queue = Array(members[heads[index].component])
+            heads[index].own = sum(queue)
+            var next = 0
+            while next < queue.count {
+                let node = queue[next]
+                next += 1
+                for target in edges[node] {
+                    let component = components.component[Int(target)]
+                    guard !isTaken[Int(component)] else { continue }
+                    isTaken[Int(component)] = true
+                    queue += members[component]
+                }
+            }
+            heads[index].total = sum(queue)
+        }
+        return heads
+    }
+
+    private func sum(_ list: some Sequence<Int32>) -> Tally {
+        list.reduce(into: .zero) { $0 += Tally(bytes: Int(clamping: size(of: $1)), count: 1) }
+    }
+
+    private func size(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].size }
+    private func stack(of node: Int32) -> Int32 { graph.blocks[Int(nodes[Int(node)])].stack }
+    private func address(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].address }
+
+    // MARK: Cycles
+
+    /// Around a cycle once: the nodes, and what leads from each to the next.
+    private func way(around component: Int32) -> [(node: Int32, label: String)] {
+        let start = first(of: component)
+        var from: [Int32: (node: Int32, label: String)] = [:]
+        var queue = [start]
+        var next = 0
+        while next < queue.count {
+            let node = queue[next]
+            next += 1
+            for edge in edges.first[Int(node)]..<edges.first[Int(node) + 1] {
+                let target = edges.targets[edge]
+                guard components.component[Int(target)] == component else { continue }
+                if target == start {
+                    var way = [(node, labels[edge])]
+                    var at = node
+                    while at != start, let step = from[at] {
+                        way.append((step.node, step.label))
+                        at = step.node
+                    }
+                    return way.reversed()
+                }
+                if from[target] == nil {
+                    from[target] = (node, labels[edge])
+                    queue.append(target)
+                }
+            }
+        }
+        return [(start, "")]
+    }
+
+    /// Where a cycle is begun to be told: at an object of a class, always at the same of cycles that are alike.
+    private func first(of component: Int32) -> Int32 {
+        func rank(_ node: Int32) -> (Int, String, Int32, UInt64) {
+            let object = objects[Int(node)]
+            let order = object == nil ? 3 : object?.kind == .class ? 0 : object?.kind == .storage ? 2 : 1
+            return (order, object?.typeName ?? "", stack(of: node), address(of: node))
+        }
+        return members[component].min { rank($0) < rank($1) } ?? 0
+    }
+
+    private func step(_ node: Int32, _ label: String) -> String {
+        guard let object = objects[Int(node)] else { return "memory at \(hexadecimal(address(of: node)))" }
+        if object.kind == .storage && !label.isEmpty { return label }
+        // Without reflection metadata a field has a place, but no name.
+        return label.isEmpty ? object.typeName : label.hasPrefix("[") ? object.typeName + label : "\(object.typeName).\(label)"
+    }
+
+    // MARK: Report
+
+    private struct Key: Hashable {
+        var kind: Leak.Kind
+        var stack: Int32
+        var type: String?
+        var path: [String]
+    }
+
+    /// All leaks, grouped, the largest first.
+    package func leaks(_ names: (Set<Int32>) -> [Int32: CallStack]) -> [Leak] {
+        var groups: [Key: (heads: [Head], first: [Int32])] = [:]
+        for head in heads() {
+            let ring = head.kind == .cycle ? way(around: head.component) : []
+            let first = ring.first?.node ?? largest(of: head.component)
+            let path = ring.map { step($0.node, $0.label) }
+            let key = Key(kind: head.kind, stack: stack(of: first), type: objects[Int(first)]?.typeName, path: path)
+            if groups[key] == nil {
+                // Of a large cycle the objects on the way, not all that hangs on it.
+                let shown = ring.isEmpty ? [first] : ring.map(\.node)
+                groups[key] = ([], Array(shown.prefix(Self.mostObjects)))
+            }
+            groups[key]?.heads.append(head)
+        }
+        let stacks = Set(groups.values.flatMap { $0.first.map(stack(of:)) })
+        let named = names(stacks)
+        func callStack(_ node: Int32) -> CallStack { named[stack(of: node)] ?? CallStack([]) }
+        return groups.map { key, group in
+            var leak = Leak(kind: key.kind, typeName: key.type, path: key.path, callStack: named[key.stack] ?? CallStack([]))
+            leak.instances = group.heads.count
+            leak.own = group.heads.reduce(.zero) { $0 + $1.own }
+            leak.total = group.heads.reduce(.zero) { $0 + $1.total }
+            leak.objects = group.first.map { leakedObject($0, callStack($0)) }
+            return leak
+        }
+        .sorted {
+            ($0.total.bytes, $0.total.count, $1.objects.first?.address ?? 0) > (
+                $1.total.bytes, $1.total.count, $0.objects.first?.address ?? 0
+            )
+        }
+    }
+
+    private static var mostObjects: Int { 32 }
+
+    private func largest(of component: Int32) -> Int32 {
+        members[component].max { (size(of: $0), address(of: $1)) < (size(of: $1), address(of: $0)) } ?? 0
+    }
+
+    private func leakedObject(_ node: Int32, _ callStack: CallStack) -> LeakedObject {
+        var result = LeakedObject(address: address(of: node), size: Int(clamping: size(of: node)), callStack: callStack)
+        guard let object = objects[Int(node)] else { return result }
+        result.typeName = object.typeName
+        result.strong = Int(clamping: object.strong)
+        result.unowned = Int(clamping: object.unowned)
+        result.weak = Int(clamping: object.weak)
+        return result
+    }
+
+    package var leaked: Tally { sum(0..<Int32(nodes.count)) }
+}
+
+extension HeapReference {
+    /// As far as is known, it can keep its target alive.
+    var canOwn: Bool {
+        switch strength {
+        case .strong, .unknown: true
+        case .unowned, .weak, .unmanaged: false
+        }
+    }
+}
+
+func hexadecimal(_ address: UInt64) -> String { "0x" + String(address, radix: 16) }
+
+/// For programs without Swift.
+package struct NoObjects: ObjectReader {
+    package init() {}
+    package mutating func object(at address: UInt64, size: UInt64) -> HeapObject? { nil }
+    package mutating func references(of object: HeapObject, size: UInt64) -> [HeapReference] { [] }
+}
