@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "CRecording.h"
@@ -27,8 +28,16 @@ static const char *value_of(const char *entry, const char *name) {
     return strncmp(entry, name, length) == 0 && entry[length] == '=' ? entry + length + 1 : NULL;
 }
 
+// Nobody else can put something of theirs in the place of what we make there.
+static bool is_safe(const char *base) {
+    struct stat info;
+    if (TM_CALL(newfstatat, AT_FDCWD, base, &info, 0, 0, 0) != 0) return false;
+    if (info.st_uid != 0 && info.st_uid != (uid_t)TM_CALL(geteuid, 0, 0, 0, 0, 0, 0)) return false;
+    return (info.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (info.st_mode & S_ISVTX) != 0;
+}
+
 static bool make_directory(const char *base, char *directory, size_t capacity) {
-    if (!base || base[0] != '/') return false;
+    if (!base || base[0] != '/' || !is_safe(base)) return false;
     for (int attempt = 0; attempt < 8; attempt++) {
         uint64_t random = 0;
         if (TM_CALL(getrandom, &random, sizeof random, GRND_NONBLOCK, 0, 0, 0) != sizeof random) random = tm_nanoseconds(CLOCK_MONOTONIC);

@@ -9,6 +9,7 @@
 #include "interposer.h"
 #include "lifecycle.h"
 #include "real_allocator.h"
+#include "sample_draw.h"
 #include "system_calls.h"
 
 _Alignas(TM_PAGE) union tm_process_page tm_page;
@@ -49,6 +50,33 @@ static void use_ring(struct tm_thread *thread, uint64_t index) {
     tm_unwinder_thread_start(thread->unwinder);
 }
 
+static void begin_sampling(struct tm_thread *thread) {
+    uint64_t interval = tm_sampled_blocks.interval;
+    thread->last_sampled = NULL;
+    if (!interval) {
+        thread->until_sample = 0;
+    } else if (!thread->random || !thread->until_sample) {
+        uint64_t seed = (tm_nanoseconds(CLOCK_MONOTONIC) ^ (uintptr_t)thread) + (uint64_t)tm_thread_id() * UINT64_C(0x9e3779b97f4a7c15);
+        thread->random = (seed ^ seed >> 31) * UINT64_C(0xd6e8feb86659fd93) | 1;
+        thread->until_sample = tm_sample_draw(&thread->random, interval);
+    }
+}
+
+bool tm_is_sampled(struct tm_thread *thread, const void *block, uint64_t size) {
+    thread->last_sampled = NULL;
+    if (size < thread->until_sample) {
+        thread->until_sample -= size;
+        return false;
+    }
+    thread->until_sample = tm_sample_draw(&thread->random, tm_sampled_blocks.interval);
+    if (!tm_sampled_blocks_add(block)) {
+        tm_add64(&tm_recording.header->lost_events, 1);
+        return false;
+    }
+    thread->last_sampled = block;
+    return true;
+}
+
 // A ring that nobody uses, else a new one. 0: there is none, the thread shares ring 0.
 static uint64_t take_ring(uint32_t thread_id) {
     struct tm_area *area = &tm_recording.header->rings;
@@ -57,9 +85,10 @@ static uint64_t take_ring(uint32_t thread_id) {
         for (uint64_t i = 1; i < used; i++) {
             struct tm_ring *ring = &tm_recording.rings[i];
             // The kernel gave this thread the number of one that is gone.
-            if (tm_load32(&ring->state) == TM_RING_LIVE && ring->tid == thread_id) tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
+            if (tm_load32(&ring->state) == TM_RING_LIVE && tm_load32(&ring->tid) == thread_id)
+                tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
             if (tm_load32(&ring->state) == TM_RING_FREE && tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) {
-                ring->tid = thread_id;
+                tm_store32(&ring->tid, thread_id);
                 return i;
             }
         }
@@ -68,7 +97,7 @@ static uint64_t take_ring(uint32_t thread_id) {
             // Live before it is counted: whoever counts it first owns it, and nobody scans it before that.
             if (!__atomic_compare_exchange_n(&area->used, &used, used + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) continue;
             if (!tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) continue;
-            ring->tid = thread_id;
+            tm_store32(&ring->tid, thread_id);
             return used;
         }
         if (used >= area->capacity || tm_load32(&area->refused)) return 0;
@@ -92,6 +121,7 @@ static void join(struct tm_thread *thread) {
     uint64_t ring = take_ring((uint32_t)tm_thread_id());
     if (ring == 0) lock_shared_ring();
     use_ring(thread, ring);
+    begin_sampling(thread);
 }
 
 bool tm_enter_slow(struct tm_thread *thread) {

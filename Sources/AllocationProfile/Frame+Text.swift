@@ -1,8 +1,9 @@
 // Frame+Text.swift: the order of frames, and how a frame prints.
 
 extension Frame: Comparable {
-    /// By file, then line, then everything else; what is unknown comes first.
+    /// By type, then file, then line, then everything else; what is unknown comes first.
     public static func < (left: Frame, right: Frame) -> Bool {
+        if left.type != right.type { return precedes(left.type, right.type) }
         if left.file != right.file { return precedes(left.file, right.file) }
         if left.line != right.line { return precedes(left.line, right.line) }
         if left.function != right.function { return precedes(left.function, right.function) }
@@ -23,6 +24,7 @@ extension Frame: Comparable {
 extension Frame: CustomStringConvertible {
     /// What is known best: `file:line`, else `function (library)`, else `library+0x1f`. Never empty.
     public var description: String {
+        if let type { return type }
         if let file, let line { return "\(file):\(line)" }
         if let function, !function.isEmpty { return module.map { "\(function) (\(Frame.fileName(of: $0)))" } ?? function }
         if let module, !module.isEmpty { return address.map { "\(Frame.fileName(of: module))+\(Frame.hexadecimal($0))" } ?? module }

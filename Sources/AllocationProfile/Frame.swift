@@ -13,6 +13,8 @@ public struct Frame: Hashable, Sendable, Codable {
     /// Offset of the return address in `module`'s address space (what its symbol table uses), or the run-time address where
     /// there is no module.
     public var address: UInt64?
+    /// Type of the objects, where the frame stands for those of one type; else nil.
+    public var type: String?
     /// The function was inlined into the next outer frame.
     public var isInlined: Bool
     /// An async parent: it awaits the next inner frame and was not on the stack.

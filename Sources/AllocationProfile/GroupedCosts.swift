@@ -21,9 +21,17 @@ struct GroupedCosts {
         new: [Snapshot], old: [Snapshot], groupedBy grouping: Grouping, measuring metric: Metric, cumulative: Bool,
         attribution: Attribution
     ) throws(ProfileError) {
-        if grouping == .type { throw .typesNotRecorded }
+        if grouping == .type && cumulative { throw .cumulativeType }
         if grouping == .traceback && cumulative { throw .cumulativeTraceback }
         let snapshots = new + old
+        if grouping == .type {
+            let types = TypeGroups(snapshots, newCount: new.count, measuring: metric, attribution: attribution)
+            (now, then) = (types.now, types.then)
+            sites = .frames(types.frames)
+            for snapshot in new { total += snapshot.total(of: metric) }
+            for snapshot in old { oldTotal += snapshot.total(of: metric) }
+            return
+        }
         let table = FrameTable(snapshots, groupedBy: grouping)
         if grouping == .traceback {
             let stacks = MergedStacks(snapshots, table: table, measuring: metric)

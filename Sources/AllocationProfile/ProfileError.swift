@@ -4,16 +4,16 @@
 public enum ProfileError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A whole call stack has no part that could be charged with what its callees did.
     case cumulativeTraceback
-    /// The snapshot knows no types.
-    case typesNotRecorded
+    /// An object has one type, not one for each frame.
+    case cumulativeType
 
     /// A sentence for people, with the way out.
     public var description: String {
         switch self {
         case .cumulativeTraceback:
             "cumulative statistics cannot be grouped by traceback; group by line, function, file or module"
-        case .typesNotRecorded:
-            "types are not recorded in this snapshot; group by line, function, file, module or traceback"
+        case .cumulativeType:
+            "cumulative statistics cannot be grouped by type; group by line, function, file or module"
         }
     }
 }

@@ -16,7 +16,7 @@ extension Snapshot {
     ///   - attribution: which frame is the call site; cumulative statistics have no use for it.
     ///   - order: the column that sorts. Ties are decided by the other column, then by the key, last one first.
     ///   - limit: at most so many rows.
-    /// - Throws: `ProfileError.cumulativeTraceback`, `ProfileError.typesNotRecorded`.
+    /// - Throws: `ProfileError.cumulativeTraceback`, `ProfileError.cumulativeType`.
     public func statistics(
         groupedBy grouping: Grouping, measuring metric: Metric = .current, cumulative: Bool = false,
         attribution: Attribution = .user, sortedBy order: StatisticOrder = .bytes, limit: Int? = nil

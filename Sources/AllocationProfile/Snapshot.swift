@@ -27,6 +27,10 @@ public struct Snapshot: Sendable {
     /// Bytes and blocks that are alive, by stack and generation. Only for stacks with live blocks; ascending by
     /// (stack, domain, thread, generation).
     package var liveByGeneration: [GenerationCost]
+    /// Names of object types. `ObjectCost.type` indexes it; the empty name stands for objects whose type was not seen.
+    package var types: [String]
+    /// The types of stacks that allocate objects; ascending by (stack, type).
+    package var objects: [ObjectCost]
 
     package init(process: ProcessSummary) {
         self.process = process
@@ -38,6 +42,8 @@ public struct Snapshot: Sendable {
         timeline = []
         marks = []
         liveByGeneration = []
+        types = []
+        objects = []
     }
 }
 

@@ -32,13 +32,16 @@ package final class LocalCollector: Sendable {
     }
 
     /// - Parameter file: the recording's descriptor; the collector closes it.
-    package init(file: Int32, prologue: @escaping @Sendable () -> Void) throws(RecordingError) {
+    package init(
+        file: Int32, objectTypes: ObjectTypeSource? = nil, prologue: @escaping @Sendable () -> Void
+    ) throws(RecordingError) {
         let region = try Unsafe.Region(file: file, path: "of this process")
         guard let bell = Unsafe.Bell(watches: false) else { throw .outOfMemory(needed: "the collector's thread") }
         self.bell = bell
         let recording = Unsafe.Handover(value: try Recording(region: region, name: "this process"))
         let isStarted = Unsafe.Thread.start { [self] in
             prologue()
+            recording.value.observeObjects(objectTypes)
             serve(recording.value)
         }
         guard isStarted else { throw .outOfMemory(needed: "the collector's thread") }
@@ -56,7 +59,7 @@ package final class LocalCollector: Sendable {
         ask(clock) { recording in
             let ledger = recording.merge.ledger
             return LiveFigures(
-                current: Tally(bytes: ledger.totals.currentBytes, count: ledger.live.count) + ledger.tracked,
+                current: Tally(bytes: ledger.totals.currentBytes, count: ledger.liveCount) + ledger.tracked,
                 peak: ledger.tracedPeak, tables: ledger.byteCount)
         }
     }

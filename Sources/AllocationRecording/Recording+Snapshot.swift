@@ -8,7 +8,10 @@ extension Recording {
 
     /// The snapshot, and which of its stacks each row of the ledger became.
     func picture(frameLimit: Int, at time: UInt64) -> (snapshot: Snapshot, stackOfRow: [Int32]) {
-        if endMonotonic == nil { look(at: time) }
+        if endMonotonic == nil {
+            look(at: time)
+            objects?.look(merge.ledger)
+        }
         var snapshot = Snapshot(process: summary(frameLimit: frameLimit, at: time))
         let moduleOfImage = readModules(into: &snapshot.modules)
         var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
@@ -22,19 +25,20 @@ extension Recording {
         if tree.window < frameLimit {
             warn("process \(pid) has so many stacks deeper than \(frameLimit) frames that \(tree.window) frames of each of them were kept")
         }
-        snapshot.process.warnings = warnings
+        snapshot.process.warnings = warnings + [snapshot.process.samplingNote].compactMap(\.self)
         snapshot.nodes = tree.nodes
         snapshot.locations = tree.locations
         snapshot.threads = readThreads(at: time)
         addCosts(to: &snapshot, tree, stackOfRow)
         addTimes(to: &snapshot, stackOfRow, at: time)
         addGenerations(to: &snapshot, stackOfRow)
+        objects?.add(to: &snapshot, merge.ledger, stackOfRow: stackOfRow)
         return (snapshot, stackOfRow)
     }
 
     // MARK: The process
 
-    private func summary(frameLimit: Int, at time: UInt64) -> ProcessSummary {
+    func summary(frameLimit: Int, at time: UInt64) -> ProcessSummary {
         let header = region.header.pointee
         let totals = merge.ledger.totals
         var process = ProcessSummary()
@@ -50,7 +54,7 @@ extension Recording {
         process.frees = totals.frees
         process.bytesAllocated = totals.bytesAllocated
         process.bytesFreed = totals.bytesFreed
-        process.current = Tally(bytes: totals.currentBytes, count: merge.ledger.live.count)
+        process.current = Tally(bytes: totals.currentBytes, count: merge.ledger.liveCount)
         process.peak = Tally(bytes: totals.peakBytes, count: totals.peakCount)
         process.peakTime = scale.seconds(totals.peakClock)
         process.temporaryAllocations = totals.temporaryCount
@@ -73,6 +77,7 @@ extension Recording {
         process.collectorEvents = totals.events
         process.collectorMemory = peakMemory
         process.frameLimit = frameLimit
+        process.sampledEvery = Int(clamping: header.sample_interval)
         if header.forwarded_bypass != 0 {
             warn("an allocator inside the executable of process \(pid) bypasses malloc: what it hands out is not seen")
         }
@@ -104,14 +109,17 @@ extension Recording {
         (0..<region.imagesUsed).map { index in
             let image = region.image(index)
             guard image.state != 0 else { return -1 }
-            let length = min(Int(image.build_id_length), Int(TM_BUILD_ID_MAX))
-            let buildID = withUnsafeBytes(of: image.build_id) { [UInt8]($0.prefix(length)) }
-            modules.append(
-                Module(
-                    path: String(decoding: region.text(image.path), as: UTF8.self), buildID: buildID, start: image.start, end: image.end,
-                    bias: image.bias))
+            modules.append(module(image))
             return Int32(modules.count - 1)
         }
+    }
+
+    func module(_ image: tm_image) -> Module {
+        let length = min(Int(image.build_id_length), Int(TM_BUILD_ID_MAX))
+        let buildID = withUnsafeBytes(of: image.build_id) { [UInt8]($0.prefix(length)) }
+        return Module(
+            path: String(decoding: region.text(image.path), as: UTF8.self), buildID: buildID, start: image.start, end: image.end,
+            bias: image.bias)
     }
 
     // MARK: Costs
@@ -216,11 +224,12 @@ extension Recording {
         }
         // By row and generation first: blocks are many.
         var sums: [UInt64: Tally] = [:]
-        func add(_ block: Unsafe.Block) {
-            sums[UInt64(block.row) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(bytes: block.size, count: 1)
+        func add(_ block: Unsafe.Block, count: Int) {
+            sums[UInt64(block.row) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(
+                bytes: block.size &* count, count: count)
         }
-        merge.ledger.live.visit(add)
-        for domain in merge.ledger.domains { domain.live.visit(add) }
+        merge.ledger.live.visit { add($0, count: merge.ledger.count(of: $0)) }
+        for domain in merge.ledger.domains { domain.live.visit { add($0, count: 1) } }
         var costs: [GenerationCost] = sums.map { key, live in
             let row = Int(key >> 16)
             let values = merge.ledger.rows.rows[row]

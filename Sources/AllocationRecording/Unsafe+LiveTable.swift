@@ -195,6 +195,11 @@ extension Unsafe {
             return blocks.base[slot]
         }
 
+        func block(at address: UInt64) -> Block? {
+            let hash = hash(address)
+            return find(address, home(hash), tag(hash)).map { blocks.base[$0.slot] }
+        }
+
         func contains(_ address: UInt64) -> Bool { find(address, home(hash(address)), tag(hash(address))) != nil }
 
         @inline(__always)

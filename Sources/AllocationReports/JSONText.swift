@@ -115,6 +115,6 @@ extension JSONValue {
         [
             ("function", .optional(frame.function)), ("file", .optional(frame.file)), ("line", frame.line.map(JSONValue.integer) ?? .null),
             ("module", .optional(frame.module)), ("address", frame.address.map { .integer(Int(truncatingIfNeeded: $0)) } ?? .null),
-        ]
+        ] + (frame.type.map { [("type", .string($0))] } ?? [])
     }
 }

@@ -30,6 +30,7 @@ struct Reader {
         let threads = try readThreads()
         try readCosts(nodes, threads)
         try readGenerations(nodes, threads)
+        try readObjects(nodes)
         try readTimeline(nodes)
         return (snapshots, complete[0])
     }
@@ -284,6 +285,28 @@ struct Reader {
                 throw damaged("alive is out of order")
             }
             snapshots[process].liveByGeneration.append(cost)
+        }
+        self.snapshots = snapshots
+    }
+
+    private mutating func readObjects(_ nodes: Numbering) throws(StoreError) {
+        var snapshots = take()
+        var numbers: [String: Int32] = [:]
+        var process = 0
+        _ = try readGrouped(Schema.object, snapshots.count) { row, index throws(StoreError) in
+            if index != process {
+                process = index
+                numbers = [:]
+            }
+            guard let stack = nodes.index(of: try row.integer(2), in: index) else { throw damaged("objects have no stack") }
+            if let last = snapshots[index].objects.last, last.stack > stack { throw damaged("object is out of order") }
+            let name = try text(row, 3)
+            let type = numbers[name] ?? Int32(snapshots[index].types.count)
+            if Int(type) == snapshots[index].types.count {
+                snapshots[index].types.append(name)
+                numbers[name] = type
+            }
+            snapshots[index].objects.append(ObjectCost(stack: stack, type: type, live: try row.tally(4)))
         }
         self.snapshots = snapshots
     }

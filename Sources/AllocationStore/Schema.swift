@@ -44,7 +44,7 @@ enum Schema {
         "lost_stacks INTEGER NOT NULL", "truncated_stacks INTEGER NOT NULL", "incomplete_stacks INTEGER NOT NULL",
         "walks INTEGER NOT NULL", "walk_differences INTEGER NOT NULL", "walk_fallbacks INTEGER NOT NULL", "peak_rss INTEGER NOT NULL",
         "collector_events INTEGER NOT NULL", "collector_memory INTEGER NOT NULL", "frame_limit INTEGER NOT NULL",
-        "node_count INTEGER NOT NULL")
+        "node_count INTEGER NOT NULL", "sampled_every INTEGER NOT NULL")
     static let argument = Table("argument", "process INTEGER NOT NULL", "value INTEGER NOT NULL")
     static let warning = Table("warning", "process INTEGER NOT NULL", "value INTEGER NOT NULL")
     static let module = Table(
@@ -73,13 +73,16 @@ enum Schema {
     static let alive = Table(
         "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
         "count INTEGER NOT NULL", "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
+    static let object = Table(
+        "object", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "type INTEGER NOT NULL", "current_bytes INTEGER NOT NULL",
+        "current_count INTEGER NOT NULL")
     static let moment = Table(
         "moment", "process INTEGER NOT NULL", "time REAL NOT NULL", "bytes INTEGER NOT NULL", "count INTEGER NOT NULL",
         "resident_bytes INTEGER NOT NULL")
     static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
 
     static let tables = [
-        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, moment,
+        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, object, moment,
         momentStack,
     ]
 

@@ -18,6 +18,7 @@ struct Writer {
     private let cost: Insertion
     private let generation: Insertion
     private let alive: Insertion
+    private let object: Insertion
     private let moment: Insertion
     private let momentStack: Insertion
 
@@ -50,6 +51,7 @@ struct Writer {
         cost = try Insertion(database, Schema.cost)
         generation = try Insertion(database, Schema.generation)
         alive = try Insertion(database, Schema.alive)
+        object = try Insertion(database, Schema.object)
         moment = try Insertion(database, Schema.moment)
         momentStack = try Insertion(database, Schema.momentStack)
     }
@@ -216,6 +218,16 @@ struct Writer {
             row.set(5, cost.live.count)
             row.set(6, cost.domain)
             row.set(7, firstThread + Int(cost.thread))
+            try row.insert()
+        }
+        for cost in snapshot.objects {
+            let type = try number(snapshot.types.indices.contains(Int(cost.type)) ? snapshot.types[Int(cost.type)] : Snapshot.unknownType)
+            let row = self.object.next()
+            row.set(1, process)
+            row.set(2, firstNode + Int(cost.stack))
+            row.set(3, type)
+            row.set(4, cost.live.bytes)
+            row.set(5, cost.live.count)
             try row.insert()
         }
         for point in snapshot.timeline {

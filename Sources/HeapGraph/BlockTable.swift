@@ -40,7 +40,9 @@ final class BlockTable: @unchecked Sendable {
             let stop = block.address &+ size
             starts[index] = block.address
             ends[index] = stop
-            if regions.isEmpty || block.address > end &+ Self.largestGap || size > Self.largestBlock || regions[regions.count - 1].shift != 8 {
+            if regions.isEmpty || block.address > end &+ Self.largestGap || size > Self.largestBlock
+                || regions[regions.count - 1].shift != 8
+            {
                 if !regions.isEmpty { Self.close(&regions[regions.count - 1], &pieceCount) }
                 let shift: UInt64 = size > Self.largestBlock ? 63 : 8
                 regions.append(Region(start: block.address & ~255, end: 0, firstPiece: pieceCount, firstBlock: Int32(index), shift: shift))

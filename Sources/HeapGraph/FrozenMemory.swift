@@ -96,7 +96,8 @@ package final class FrozenMemory: MemoryReader, @unchecked Sendable {
     @inline(__always)
     func word(at address: UInt64) -> UInt64? {
         let index = index(at: address)
-        guard index < pieces.count, pieces[index].address <= address, address & 7 == 0, address &+ 8 <= pieces[index].address &+ pieces[index].size
+        guard index < pieces.count, pieces[index].address <= address, address & 7 == 0,
+            address &+ 8 <= pieces[index].address &+ pieces[index].size
         else { return nil }
         return bytes.loadUnaligned(fromByteOffset: pieces[index].offset &+ Int(address &- pieces[index].address), as: UInt64.self)
     }

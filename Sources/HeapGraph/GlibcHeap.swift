@@ -30,7 +30,8 @@ struct GlibcHeap {
                 size > 0, size <= accessible, accessible <= Self.largestHeap, size % Self.page == 0, accessible % Self.page == 0,
                 arena & 7 == 0, arena >= 1 << 16, at &+ accessible <= mapping.upperBound
             {
-                heaps.append(Heap(addresses: at..<at + accessible, end: at + size, firstChunk: firstChunk(heap: at, arena: arena, size: size)))
+                heaps.append(
+                    Heap(addresses: at..<at + accessible, end: at + size, firstChunk: firstChunk(heap: at, arena: arena, size: size)))
             }
             at &+= Self.largestHeap
         }
@@ -53,11 +54,14 @@ struct GlibcHeap {
 
     /// A block with a mapping of its own: the addresses of its chunk.
     func mappedChunk(ofBlockAt address: UInt64, size: UInt64) -> Range<UInt64>? {
-        guard address >= 4096, let head = memory.word(at: address - 8), let before = memory.word(at: address - 16), head & Self.isMapped != 0
+        guard address >= 4096, let head = memory.word(at: address - 8), let before = memory.word(at: address - 16),
+            head & Self.isMapped != 0
         else { return nil }
         let chunk = head & ~7
         let start = address &- 16 &- before
-        guard before < 1 << 30, chunk >= size, chunk < 1 << 46, (chunk &+ before) % Self.page == 0, start % Self.page == 0 else { return nil }
+        guard before < 1 << 30, chunk >= size, chunk < 1 << 46, (chunk &+ before) % Self.page == 0, start % Self.page == 0 else {
+            return nil
+        }
         return start..<start &+ chunk &+ before
     }
 

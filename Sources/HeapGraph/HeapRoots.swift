@@ -45,7 +45,8 @@ struct HeapRoots {
             defer { previous = mapping }
             guard mapping.isReadable, mapping.isWritable, !mapping.isShared, !mapping.name.hasPrefix("[v") else { continue }
             if mapping.name == "[heap]" {
-                addUnknownChunks(program, heap, first: mapping.addresses.lowerBound, end: mapping.addresses.upperBound, in: mapping.addresses)
+                addUnknownChunks(
+                    program, heap, first: mapping.addresses.lowerBound, end: mapping.addresses.upperBound, in: mapping.addresses)
                 continue
             }
             var holes = stackHoles(program, heap, mapping, previous)
@@ -58,7 +59,9 @@ struct HeapRoots {
 
     private func kind(of mapping: FrozenProcess.Mapping, _ program: FrozenProgram) -> RootKind {
         if mapping.isFile { return .global(module: mapping.name) }
-        if let thread = program.process.threads.first(where: { mapping.addresses.contains($0.stackPointer) }) { return .stack(thread: thread.id) }
+        if let thread = program.process.threads.first(where: { mapping.addresses.contains($0.stackPointer) }) {
+            return .stack(thread: thread.id)
+        }
         // Zero-initialized globals lie behind the module's data.
         let end = mapping.addresses.lowerBound
         if let module = program.process.mappings.first(where: { $0.addresses.upperBound == end && $0.isFile && $0.isWritable }) {
@@ -100,7 +103,9 @@ struct HeapRoots {
             return within.isEmpty ? heap.threadControlBlock(atEndOf: mapping.addresses).map { [start..<$0] } ?? [] : []
         }
         var lowest = within.map(\.stackPointer).min() ?? start
-        if let exit = program.process.exit, exit.thread == owner?.id, mapping.addresses.contains(exit.stack) { lowest = max(lowest, exit.stack) }
+        if let exit = program.process.exit, exit.thread == owner?.id, mapping.addresses.contains(exit.stack) {
+            lowest = max(lowest, exit.stack)
+        }
         let stop = lowest >= start + Self.redZone ? lowest - Self.redZone : start
         return start < stop ? [start..<stop] : []
     }

@@ -215,7 +215,9 @@ package struct LeakSearch<Reader: ObjectReader> {
             return leak
         }
         .sorted {
-            ($0.total.bytes, $0.total.count, $1.objects.first?.address ?? 0) > ($1.total.bytes, $1.total.count, $0.objects.first?.address ?? 0)
+            ($0.total.bytes, $0.total.count, $1.objects.first?.address ?? 0) > (
+                $1.total.bytes, $1.total.count, $0.objects.first?.address ?? 0
+            )
         }
     }
 

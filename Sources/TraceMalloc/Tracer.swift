@@ -7,6 +7,7 @@ import AllocationRecording
 import AllocationSymbols
 import CInterposer
 import Glibc
+import HeapGraph
 import Synchronization
 
 final class Tracer: Sendable {
@@ -41,7 +42,7 @@ final class Tracer: Sendable {
             state.frameLimit = frames
             if file >= 0 {
                 do throws(RecordingError) {
-                    state.collector = try LocalCollector(file: file) { tm_ignore_begin() }
+                    state.collector = try LocalCollector(file: file, objectTypes: Self.objectTypes) { tm_ignore_begin() }
                 } catch {
                     tm_stop_private()
                     return .cannotStart(error.description)
@@ -106,6 +107,9 @@ final class Tracer: Sendable {
         else { return nil }
         return try? Self.named(block.stack).statistics(groupedBy: .traceback).first?.callStack
     }
+
+    private static let objectTypes = ObjectTypeSource(
+        allocators: ObjectAllocators.ranges(inFile:), namer: SwiftTypeNames.namer(pid:))
 
     static func named(_ snapshot: Snapshot) -> Snapshot {
         var options = SymbolicatorOptions()

@@ -86,7 +86,7 @@ struct Leaks: ParsableCommand {
         let library = try PreloadLibrary.find()
         let supervisor = Supervisor(waitsForAll: !noFollowChildren)
         let recording = try Recording(
-            output: nil, force: false, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: nil, writesFile: false,
+            output: .none, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: nil,
             examinations: examinations)
         let pid: pid_t
         do {

@@ -12,9 +12,8 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program and record its allocations.",
         usage: """
-            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--quiet] \
-            [--leaks] [--suppressions FILE] \
-            -- COMMAND [ARG ...]
+            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--sample BYTES] \
+            [--no-follow-children] [--html] [--leaks] [--suppressions FILE] [--quiet] -- COMMAND [ARG ...]
             """,
         discussion: """
             The program keeps its standard streams, signals, directory and exit code. A summary goes to standard error when it \
@@ -22,6 +21,7 @@ struct Run: ParsableCommand {
 
             Example:
               tracemalloc run -o jq.tmalloc -- jq . big.json
+              tracemalloc run --sample 512K -- ./server          in production
             """)
 
     @Option(name: [.short, .customLong("output")], help: ArgumentHelp("Where to write (default: PROGRAM.PID.tmalloc).", valueName: "file"))
@@ -33,6 +33,12 @@ struct Run: ParsableCommand {
     @Option(help: ArgumentHelp("Innermost frames to keep of each stack, 1 to 65535.", valueName: "n"))
     var frames = FrameCount(256)
 
+    @Option(
+        help: ArgumentHelp(
+            "Record a sample: one block in so many bytes on average, like 512K. All figures become estimates; hardly any cost.",
+            valueName: "bytes"))
+    var sample: SampleInterval?
+
     @Option(help: ArgumentHelp("Call sites in the summary.", valueName: "n"))
     var top = 10
 
@@ -41,6 +47,12 @@ struct Run: ParsableCommand {
 
     @Flag(help: "Leave the processes that the program starts alone.")
     var noFollowChildren = false
+
+    @Flag(help: "Also write a page beside FILE, as FILE.html: see `report --html`.")
+    var html = false
+
+    @Option(help: ArgumentHelp("Also write a page, to PAGE.", valueName: "page"))
+    var htmlTo: String?
 
     @Flag(name: .shortAndLong, help: "No summary, only the name of the file.")
     var quiet = false
@@ -56,6 +68,7 @@ struct Run: ParsableCommand {
     func validate() throws {
         if top < 0 { throw ValidationError("--top cannot be negative.") }
         if words.isEmpty { throw ValidationError("There is no COMMAND to run.") }
+        if leaks && sample != nil { throw ValidationError("--leaks needs every block: leave out --sample.") }
         // Everything from the first word that is no option of ours is the program's; what looks like one needs the separator.
         guard let first = command.first, first.hasPrefix("-"), first != "--" else { return }
         if first == "--help" || first == "-h" { throw CleanExit.helpRequest(self) }
@@ -73,9 +86,17 @@ struct Run: ParsableCommand {
         let supervisor = Supervisor(waitsForAll: !noFollowChildren)
 
         let examinations = leaks ? ExitExaminations(try suppressions.read()) : nil
-        let recording = try Recording(
-            output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration,
-            examinations: examinations)
+        let page = try pageFile()
+        let recording: Recording
+        do {
+            recording = try Recording(
+                output: output.map { .named($0, force: force) } ?? .afterProgram(force: force), frameLimit: frames.count,
+                followsChildren: !noFollowChildren, markEvery: markEvery?.duration,
+                sampleInterval: sample?.bytes ?? 0, examinations: examinations)
+        } catch {
+            page?.abandon()
+            throw error
+        }
         let pid: pid_t
         do {
             let environment = try recording.environment(preloading: library)
@@ -83,9 +104,10 @@ struct Run: ParsableCommand {
             pid = try supervisor.start(program, argumentCount: words.count, environment: environment)
         } catch {
             recording.abandon()
+            page?.abandon()
             throw error
         }
-        recording.nameOutput(after: words[0], pid: pid, force: force)
+        recording.nameOutput(after: words[0], pid: pid)
         var hasWaited = false
         let exit = supervisor.wait(for: pid, ended: recording.noteExit) {
             if !hasWaited, Terminal.error.isTerminal, !quiet {
@@ -96,6 +118,7 @@ struct Run: ParsableCommand {
         let warnings = program.hasOwnAllocator ? [program.ownAllocatorWarning] : []
         let snapshots = recording.end(warnings: warnings)
         try report(snapshots, recording, library, words)
+        writePage(snapshots, recording, page)
         var code = Run.code(of: exit)
         if let examinations {
             let leaks = LeaksReport(try examinations.end(words[0]), limit: top)
@@ -118,7 +141,23 @@ struct Run: ParsableCommand {
         recording.sayWhatWasWritten()
     }
 
-    private static func code(of exit: ProcessExit) -> Int32 {
+    /// Made before the program runs, where its name is known by then: what is refused is refused early.
+    private func pageFile() throws(CommandError) -> ExportFile? {
+        guard let path = htmlTo ?? (html ? output.map { PageOptions.stem($0) + ".html" } : nil) else { return nil }
+        return try ExportFile(path: path, force: force)
+    }
+
+    private func writePage(_ snapshots: [Snapshot], _ recording: Recording, _ early: ExportFile?) {
+        guard html || htmlTo != nil else { return }
+        do {
+            // The profile's name, made after the program had a pid, was free: its page's name is most likely, too.
+            guard let file = try early ?? recording.writtenPath.map({ try ExportFile(path: PageOptions.stem($0) + ".html", force: force) })
+            else { return }
+            try PageOptions.write(Page(snapshots, PageQuestion(metric: .peak)), to: file, withSource: false)
+        } catch { Terminal.error.say("no page: \(error)") }
+    }
+
+    static func code(of exit: ProcessExit) -> Int32 {
         switch exit {
         case .code(let code): code
         case .signal(let signal): 128 + signal

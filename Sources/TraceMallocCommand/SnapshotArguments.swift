@@ -5,6 +5,7 @@ import AllocationStore
 public import ArgumentParser
 
 extension Metric: ExpressibleByArgument {}
+extension Grouping: ExpressibleByArgument {}
 extension StatisticOrder: ExpressibleByArgument {}
 extension Attribution: ExpressibleByArgument {}
 
@@ -12,25 +13,10 @@ enum OutputFormat: String, CaseIterable, ExpressibleByArgument {
     case text, json
 }
 
-/// A grouping; `type` is understood so that it can be answered with a sentence, and not offered.
-struct GroupingArgument: ExpressibleByArgument {
-    let grouping: Grouping
-
-    init(_ grouping: Grouping) { self.grouping = grouping }
-
-    init?(argument: String) {
-        guard let grouping = Grouping(rawValue: argument) else { return nil }
-        self.grouping = grouping
-    }
-
-    static let allValueStrings = Grouping.allCases.filter { $0 != .type }.map(\.rawValue)
-    var defaultValueDescription: String { grouping.rawValue }
-}
-
 /// Which memory, in which rows.
 struct QuestionOptions: ParsableArguments {
     @Option(name: .customLong("by"), help: "What makes a row.")
-    var grouping = GroupingArgument(.line)
+    var grouping = Grouping.line
 
     @Option(help: "What is counted.")
     var metric = Metric.current
@@ -49,13 +35,13 @@ struct QuestionOptions: ParsableArguments {
 
     func validate() throws {
         if let top, top < 0 { throw ValidationError("--top cannot be negative.") }
-        if grouping.grouping == .type { throw CommandError.typesUnknown }
-        if grouping.grouping == .traceback && cumulative { throw CommandError.unanswerable(.cumulativeTraceback) }
+        if grouping == .type && cumulative { throw CommandError.unanswerable(.cumulativeType) }
+        if grouping == .traceback && cumulative { throw CommandError.unanswerable(.cumulativeTraceback) }
     }
 
     func question(for format: OutputFormat) -> ReportQuestion {
         var question = ReportQuestion()
-        question.grouping = grouping.grouping
+        question.grouping = grouping
         question.metric = metric
         question.order = sort
         question.attribution = attribute
@@ -96,6 +82,7 @@ struct SelectionOptions: ParsableArguments {
             include.flatMap { [Filter.include(file: $0), .include(function: $0), .include(module: $0)] }
             + exclude.flatMap { [Filter.exclude(file: $0), .exclude(function: $0), .exclude(module: $0)] }
         let snapshots = try SnapshotReader.read(path, pid: pid).snapshots
+        for note in Set(snapshots.compactMap(\.process.samplingNote)).sorted() { Terminal.error.say(note) }
         let threads = thread.map { Filter.include(thread: $0) }
         if let unknown = zip(thread, threads).first(where: { !snapshots.hasThread($0.1) }) {
             throw .unknownThread(unknown.0, path: path, known: snapshots.flatMap(\.threads).map(\.description))
@@ -113,6 +100,10 @@ extension [Snapshot] {
 enum SnapshotReader {
     static func read(_ path: String, pid: Int32?) throws(CommandError) -> (snapshots: [Snapshot], complete: Bool) {
         let content: (snapshots: [Snapshot], complete: Bool)
+        // Small files are there before anybody could read the line.
+        let showsProgress = Terminal.error.isTerminal && (Unsafe.status(of: path)?.st_size ?? 0) > 4 << 20
+        if showsProgress { Terminal.error.showProgress("tracemalloc: reading \(PrintableText.name(path, limit: 50))") }
+        defer { if showsProgress { Terminal.error.clearProgress() } }
         do { content = try SnapshotFile.read(path) } catch { throw .unreadable(error) }
         guard !content.snapshots.isEmpty else { throw .emptySnapshot(path: path) }
         if !content.complete { Terminal.error.say("\(path) is a checkpoint: the recording was not finished") }

@@ -153,6 +153,10 @@ extension Snapshot {
                 snapshot.liveByGeneration.append(
                     GenerationCost(stack: stack, domain: domain, thread: thread, generation: generation, live: tally()))
             }
+            snapshot.types = ["", "App.Node", "App.Leaf"]
+            for type in Int32(0)..<3 where Bool.random(using: &random) {
+                snapshot.objects.append(ObjectCost(stack: stack, type: type, live: tally()))
+            }
         }
         for time in 0..<5 {
             let largest = (0..<time).map { _ in (stack: Int32.random(in: 0..<Int32(size), using: &random), bytes: amount()) }
@@ -161,6 +165,9 @@ extension Snapshot {
         return snapshot
     }
 
+    /// Numbers of types are a file's own affair.
+    private var namedObjects: [String] { objects.map { "\($0.stack) \(types[Int($0.type)]) \($0.live)" } }
+
     /// Names of the tables that differ.
     func differences(to other: Snapshot) -> [String] {
         [
@@ -168,6 +175,7 @@ extension Snapshot {
             ("nodes", nodes == other.nodes), ("threads", threads == other.threads), ("costs", costs == other.costs),
             ("timeline", timeline == other.timeline),
             ("marks", marks == other.marks), ("liveByGeneration", liveByGeneration == other.liveByGeneration),
+            ("objects", namedObjects == other.namedObjects),
         ].filter { !$0.1 }.map(\.0)
     }
 }

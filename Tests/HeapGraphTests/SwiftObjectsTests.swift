@@ -248,7 +248,9 @@ import Testing
         let box = make(Pair(first: plain, second: nil, flag: true))
         #expect(look.follow(box, "value", "captured 1.first") == OwnMemory.address(plain))
         let other = make(plain)
-        #expect(look.follow(other, "value", "captured 1") == OwnMemory.address(plain))
+        // Optimized, the object itself is the context.
+        let target = look.follow(other, "value", "captured 1") ?? look.follow(other, "value")
+        #expect(target == OwnMemory.address(plain))
     }
 
     @Test func whatIsNoObjectIsNone() {

@@ -1,7 +1,7 @@
 // ObjectPlan.swift: what to read in objects of one type, made once for each.
 
-/// The parts of an object of one type.
-struct ObjectPlan {
+/// The parts of an object of one type. A class, because it is passed on for every object.
+final class ObjectPlan {
     enum Tail {
         case none
         /// Bytes of unknown form behind the fields.
@@ -17,7 +17,17 @@ struct ObjectPlan {
     var instanceSize: UInt64
     var steps: [ReadingStep] = []
     var tail = Tail.none
-    var fieldsAreKnown = true
+    var fieldsAreKnown: Bool
+
+    init(
+        typeName: String, kind: HeapObject.Kind, instanceSize: UInt64, tail: Tail = .none, fieldsAreKnown: Bool = true
+    ) {
+        self.typeName = typeName
+        self.kind = kind
+        self.instanceSize = instanceSize
+        self.tail = tail
+        self.fieldsAreKnown = fieldsAreKnown
+    }
 }
 
 extension SwiftTypeReader {
@@ -52,7 +62,7 @@ extension SwiftTypeReader {
             at = parent
         }
         guard let size = memory.half(at: metadata &+ 24), size >= 16, size <= WitnessedLayout.largest else { return nil }
-        var plan = ObjectPlan(typeName: name(of: hierarchy[0].type), kind: .class, instanceSize: UInt64(size), tail: .words)
+        let plan = ObjectPlan(typeName: name(of: hierarchy[0].type), kind: .class, instanceSize: UInt64(size), tail: .words)
         if let storage = storage(hierarchy[0].type, hierarchy[0].nominal) {
             plan.kind = .storage
             plan.tail = storage
@@ -121,7 +131,7 @@ extension SwiftTypeReader {
 
     private func closurePlan(_ metadata: UInt64, bindings: [UInt64]) -> ObjectPlan? {
         guard memory.isStatic(metadata), let first = memory.half(at: metadata &+ 8), first <= 4096 else { return nil }
-        var plan = ObjectPlan(typeName: "closure", kind: .closure, instanceSize: 16, fieldsAreKnown: false)
+        let plan = ObjectPlan(typeName: "closure", kind: .closure, instanceSize: 16, fieldsAreKnown: false)
         guard let description = memory.word(at: metadata &+ 16), description != 0, memory.isStatic(description),
             let count = memory.half(at: description), let sources = memory.half(at: description &+ 4), count <= 256, sources <= 64
         else { return plan }
@@ -178,7 +188,7 @@ extension SwiftTypeReader {
             expression(ofMetadata: boxed) != nil
         else { return nil }
         let shape = shape(of: .metadata(boxed))
-        var plan = ObjectPlan(typeName: "box (\(name(of: .metadata(boxed))))", kind: .box, instanceSize: 16)
+        let plan = ObjectPlan(typeName: "box (\(name(of: .metadata(boxed))))", kind: .box, instanceSize: 16)
         if let shape {
             plan.instanceSize = UInt64(Int(offset) + shape.size)
             plan.steps = shape.steps.map { $0.moved(by: Int(offset), label: "value") }
@@ -190,7 +200,7 @@ extension SwiftTypeReader {
 
     private func errorBoxPlan(valueType: UInt64) -> ObjectPlan? {
         guard expression(ofMetadata: valueType) != nil else { return nil }
-        var plan = ObjectPlan(typeName: "error box (\(name(of: .metadata(valueType))))", kind: .errorBox, instanceSize: 32)
+        let plan = ObjectPlan(typeName: "error box (\(name(of: .metadata(valueType))))", kind: .errorBox, instanceSize: 32)
         if let shape = shape(of: .metadata(valueType)) {
             let offset = TypeShape.align(32, to: shape.alignment)
             plan.instanceSize = UInt64(offset + shape.size)

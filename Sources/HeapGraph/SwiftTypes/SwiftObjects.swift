@@ -27,7 +27,7 @@ package struct SwiftObjects: ObjectReader {
 
     package mutating func object(at address: UInt64, size: UInt64) -> HeapObject? {
         guard size >= 16, address & 7 == 0 else { return nil }
-        var words = ObjectWords(at: address, size: min(size, 32), memory: memory, buffer: buffer)
+        var words = ObjectWords(at: address, size: min(size, 32), memory: memory, buffer: takeBuffer())
         defer { buffer = words.giveBack() }
         guard let plan = plan(of: &words), let counts = words.word(at: 8) else { return nil }
         let known = allPlans[Int(plan)]
@@ -47,18 +47,25 @@ package struct SwiftObjects: ObjectReader {
     }
 
     package mutating func references(of object: HeapObject, size: UInt64) -> [HeapReference] {
-        var words = ObjectWords(at: object.address, size: size, memory: memory, buffer: buffer)
+        var words = ObjectWords(at: object.address, size: size, memory: memory, buffer: takeBuffer())
         defer { buffer = words.giveBack() }
         guard let plan = plan(of: &words) else { return [] }
         let known = allPlans[Int(plan)]
         guard known.instanceSize <= size else { return [] }
         var sink = ReferenceSink(memory: memory, types: types, limit: Self.mostReferences)
+        sink.references.reserveCapacity(known.steps.count)
         if let counts = words.word(at: 8), counts >> 62 == 3, let table = ReferenceCountWord(counts, in: memory).sideTable {
             sink.add(8, table, "(side table)", .unmanaged)
         }
         for step in known.steps { sink.take(step, at: 0, &words) }
         sink.takeTail(of: known, &words)
         return sink.references
+    }
+
+    /// Taken, not copied: it is written to.
+    private mutating func takeBuffer() -> [UInt64] {
+        defer { buffer = [] }
+        return buffer
     }
 
     // MARK: Plans
