@@ -28,15 +28,16 @@ extension Recording {
         let resident = files.residentBytes() ?? 0
         peakRSS = max(peakRSS, resident)
         var largest: [(row: Int, bytes: Int)] = []
-        // A look at all stacks; the more there are, the rarer: about one percent of our time.
+        // A look at all stacks; the longer it takes, the rarer: about half a percent of the time.
         if time >= nextLargest {
+            let start = SystemCalls.monotonic()
             largest = merge.ledger.rows.largest(Self.largestRows)
-            nextLargest = time &+ max(5_000_000, UInt64(merge.ledger.rows.count) &* 100)
+            nextLargest = time &+ max(5_000_000, (SystemCalls.monotonic() &- start) &* 200)
         }
         timeline.add(
             Timeline.Point(
                 clock: clock, seconds: scale.seconds(monotonic: time),
-                live: Tally(bytes: totals.currentBytes, count: merge.ledger.live.count), residentBytes: resident, largest: largest))
+                live: Tally(bytes: totals.currentBytes, count: merge.ledger.liveCount), residentBytes: resident, largest: largest))
     }
 
     /// Seconds since the start of the recording.
@@ -69,7 +70,7 @@ extension Recording {
             let alive = totals.allocations - totals.frees - totals.forgotten - released
             if alive != live { broken.append("\(live) live blocks\(name), \(alive) allocations without a free") }
         }
-        check(sums[0], ledger.totals, live: ledger.live.count, released: ledger.knownReleases, of: "")
+        check(sums[0], ledger.totals, live: ledger.liveCount, released: ledger.knownReleases, of: "")
         var tracked = Tally.zero
         for (domain, sum) in zip(ledger.domains, sums.dropFirst()) {
             check(sum, domain.totals, live: domain.live.count, released: 0, of: " of domain \(domain.number)")

@@ -3,6 +3,7 @@ public import AllocationProfile
 import AllocationRecording
 import AllocationSymbols
 import CInterposer
+import Glibc
 import HeapGraph
 import Synchronization
 
@@ -54,6 +55,14 @@ extension Tracer {
         let program = FrozenProgram(process, memory: memory)
         var analysis = LeakAnalysis()
         if ofWindow, let generation = heap.windowGeneration { analysis.isAsked = { $0.generation == generation } }
+        if getenv("TM_DEBUG") != nil {
+            let graph = ReferenceGraph(program)
+            var reader = SwiftObjects(memory: memory, modules: program.modules)
+            for b in 0..<Int32(graph.blocks.count) {
+                guard let o = reader.object(at: graph.blocks[Int(b)].address, size: graph.blocks[Int(b)].size), o.typeName.contains("Branch") else { continue }
+                for p in graph.paths(to: b, limit: 3) { print(o.typeName, p.root.kind, String(p.root.address, radix: 16), p.steps.map { (String(graph.blocks[Int($0.block)].address, radix: 16), $0.offset, graph.blocks[Int($0.block)].size, graph.blocks[Int($0.block)].stack) }) }
+            }
+        }
         let reader = SwiftObjects(memory: memory, modules: program.modules)
         var report = analysis.report(on: program, processID: process.pid, reader: reader) { stacks in
             let (reduced, stackOf) = heap.snapshot.reduced(to: stacks)

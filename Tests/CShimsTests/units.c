@@ -137,29 +137,27 @@ static void equal_stacks_are_one_node(void) {
     tm_images_reset();
     tm_stack_table_reset();
     reserve_nodes(1 << 17);
-    struct tm_stack_cache *cache = calloc(1, sizeof *cache);
-    tm_stack_cache_reset(cache);
     // The tree so far: each node, and what it was made of.
     struct made { uint32_t node, parent; uint64_t pc; } *made = calloc(STACKS, sizeof *made);
     for (uint32_t i = 0; i < STACKS; i++) {
         made[i].parent = i ? made[random_word() % i].node : 0;
         made[i].pc = 0x10000 + (random_word() % STACKS << 4);
-        made[i].node = tm_stack_child(cache, made[i].parent, made[i].pc, 0);
+        made[i].node = tm_stack_child(made[i].parent, made[i].pc, 0);
         assert(made[i].node >= TM_NODE_FIRST);
     }
-    for (int pass = 0; pass < 2; pass++, tm_stack_cache_reset(cache))
+    for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < STACKS; i++) {
             struct tm_node *node = &tm_recording.nodes[made[i].node];
             assert(node->pc == made[i].pc && node->parent == made[i].parent && node->image == TM_IMAGE_NONE);
-            assert(tm_stack_child(cache, made[i].parent, made[i].pc, 0) == made[i].node);
+            assert(tm_stack_child(made[i].parent, made[i].pc, 0) == made[i].node);
         }
     // Full: the parent stands for the child, and the loss is counted.
     uint64_t lost = tm_recording.header->lost_stacks, used = tm_recording.header->nodes.used;
     tm_recording.header->nodes.reserved = used;
     tm_recording.header->nodes.refused = 1;
-    assert(tm_stack_child(cache, made[7].node, 0x123456789, 0) == made[7].node && tm_stack_child(cache, 0, 0x123456789, 0) == TM_NODE_LOST);
+    assert(tm_stack_child(made[7].node, 0x123456789, 0) == made[7].node && tm_stack_child(0, 0x123456789, 0) == TM_NODE_LOST);
     assert(tm_recording.header->lost_stacks == lost + 2);
-    free(cache), free(made);
+    free(made);
 }
 
 static void texts_end_where_their_area_does(void) {

@@ -151,7 +151,8 @@ struct LeakTests {
             func reached(from start: Int, without: Int? = nil) -> Set<Int> {
                 var seen: Set<Int> = []
                 var open = start == without ? [] : [start]
-                while let node = open.popLast() where seen.insert(node).inserted {
+                while let node = open.popLast() {
+                    guard seen.insert(node).inserted else { continue }
                     open += edges[node].map(Int.init).filter { $0 != without && !seen.contains($0) }
                 }
                 return seen

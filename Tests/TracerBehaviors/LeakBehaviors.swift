@@ -11,7 +11,7 @@ private final class Leaf {
     var branch: Branch?
     weak var neighbor: Leaf?
 }
-private final class Station {
+private final class Station: @unchecked Sendable {
     var name = "a station whose name is too long for a small string"
     var next: Station?
     var onClose: (() -> Void)?
