@@ -32,6 +32,9 @@ let package = Package(
         // Stops a process for a moment and copies its memory: in the collector, and in a program that looks at itself.
         .target(name: "CFreezer", path: "CShims/CFreezer", cSettings: inTracedProgram),
         .target(name: "CInterposer", dependencies: ["CRecording"], path: "CShims/CInterposer", cSettings: inTracedProgram),
+        // tracemalloc.h: the API for C programs.
+        .target(
+            name: "CTraceMalloc", dependencies: ["CInterposer", "CRecording"], path: "CShims/CTraceMalloc", cSettings: inTracedProgram),
         .target(
             name: "CPreload", dependencies: ["CInterposer"], path: "CShims/CPreload", cSettings: inTracedProgram,
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-no-toolchain-stdlib-rpath"])]),
@@ -60,7 +63,10 @@ let package = Package(
             resources: [.embedInCode("Page/Resources")], swiftSettings: swift),
         .target(
             name: "TraceMalloc",
-            dependencies: ["AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer"],
+            dependencies: [
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer",
+                "CTraceMalloc",
+            ],
             swiftSettings: swift),
         .target(
             name: "TraceMallocTesting", dependencies: ["AllocationProfile", "AllocationRecording", "TraceMalloc"], swiftSettings: swift),
@@ -77,6 +83,8 @@ let package = Package(
         .executableTarget(
             name: "TracerBehaviors", dependencies: ["TraceMalloc"], path: "Tests/TracerBehaviors",
             swiftSettings: swift),
+        // The same in C, through tracemalloc.h.
+        .executableTarget(name: "CTracerBehaviors", dependencies: ["TraceMalloc"], path: "Tests/CTracerBehaviors"),
         .testTarget(name: "AllocationProfileTests", dependencies: ["AllocationProfile"], swiftSettings: swift),
         .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
         .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),

@@ -66,7 +66,7 @@ static int is_known(const struct tm_async_chain *chain, uintptr_t context) {
     return 0;
 }
 
-uint32_t tm_async_follow(struct tm_async_chain *chain, struct tm_stack_cache *cache, uintptr_t context) {
+uint32_t tm_async_follow(struct tm_async_chain *chain, uintptr_t context) {
     uintptr_t last = 0;
     chain->count = 0;
     chain->is_whole = 0;
@@ -83,7 +83,7 @@ uint32_t tm_async_follow(struct tm_async_chain *chain, struct tm_stack_cache *ca
     chain->is_whole = context == 0 || chain->count == TM_ASYNC_PARENTS_MAX;
     uint32_t node = chain->is_whole && context != 0 ? TM_NODE_CUT : TM_NODE_NONE;
     uint16_t flags = chain->is_whole ? TM_NODE_ASYNC : TM_NODE_ASYNC | TM_NODE_ENDED_EARLY;
-    for (uint32_t i = chain->count; i-- > 0; flags = TM_NODE_ASYNC) node = tm_stack_child(cache, node, chain->links[i].resume, flags);
+    for (uint32_t i = chain->count; i-- > 0; flags = TM_NODE_ASYNC) node = tm_stack_child(node, chain->links[i].resume, flags);
     chain->node = node;
     return chain->count ? node : TM_NODE_NONE;
 }

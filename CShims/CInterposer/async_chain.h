@@ -17,7 +17,6 @@
 #define TM_ASYNC_PAGES 64u
 #define TM_ASYNC_CODES 256u
 
-struct tm_stack_cache;
 
 struct tm_async_link {
     uintptr_t context;
@@ -38,7 +37,7 @@ struct tm_async_chain {
 void tm_async_forget(struct tm_async_chain *chain);
 
 // The node of the innermost parent of the function that runs with this context; 0: it has none.
-uint32_t tm_async_follow(struct tm_async_chain *chain, struct tm_stack_cache *cache, uintptr_t context);
+uint32_t tm_async_follow(struct tm_async_chain *chain, uintptr_t context);
 
 // Is the chain still as it was followed? The function's context must be the one that it was followed from: it is alive,
 // and as long as the words are equal each further one is.

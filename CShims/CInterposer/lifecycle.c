@@ -15,6 +15,7 @@
 #include "recorder.h"
 #include "system_calls.h"
 #include "text.h"
+#include "words.h"
 
 // Counts the recordings of this process and, as a fork child has a copy, of its ancestors: never the parent's number.
 static uint64_t last_epoch = TM_FIRST_EPOCH - 1;
@@ -218,32 +219,9 @@ int tm_start_private(uint32_t frame_limit, bool verify, int *file) {
     return failed;
 }
 
-// A word in the stream of events, also from a moment that is ignored itself.
-static bool say(enum tm_control control, uint64_t argument, const char *text) {
-    struct tm_thread *thread = &tm_thread;
-    uint32_t ignored = thread->ignored;
-    if (ignored) {
-        thread->epoch = thread->epoch_outside;
-        thread->ignored = 0;
-    }
-    uint64_t epoch;
-    bool said = tm_enter(thread, &epoch);
-    if (said) {
-        if (text && *text) argument = tm_text_add(text, strlen(text));
-        tm_put_event(thread, true, TM_EVENT_CONTROL, control, argument, 0);
-        tm_leave(thread, epoch);
-    }
-    if (ignored) {
-        thread->epoch_outside = thread->epoch;
-        thread->ignored = ignored;
-        thread->epoch = TM_INSIDE;
-    }
-    return said;
-}
-
 void tm_stop_private(void) {
     if (tm_tracing() != TM_TRACING_PRIVATE) return;
-    say(TM_CONTROL_FORGET, 0, NULL);
+    tm_say(TM_CONTROL_FORGET, NULL);
     __atomic_store_n(&tm_page.process.epoch, TM_OFF, __ATOMIC_SEQ_CST);
     tm_store32(&tm_recording.header->state, TM_STATE_STOPPED);
 }
@@ -254,25 +232,4 @@ enum tm_tracing tm_tracing(void) {
     if (__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) == TM_UNDECIDED && tm_enter(thread, &epoch)) tm_leave(thread, epoch);
     if (__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) < TM_FIRST_EPOCH) return TM_TRACING_OFF;
     return tm_recording.is_private ? TM_TRACING_PRIVATE : TM_TRACING_SESSION;
-}
-
-bool tm_mark(const char *name) { return say(TM_CONTROL_MARK, 0, name); }
-bool tm_reset_peak(void) { return say(TM_CONTROL_RESET_PEAK, 0, NULL); }
-bool tm_clear(void) { return say(TM_CONTROL_CLEAR, 0, NULL); }
-
-void tm_ignore_begin(void) {
-    struct tm_thread *thread = &tm_thread;
-    if (thread->ignored++) return;
-    thread->epoch_outside = thread->epoch;
-    thread->epoch = TM_INSIDE;
-}
-
-void tm_ignore_end(void) {
-    struct tm_thread *thread = &tm_thread;
-    if (--thread->ignored == 0) thread->epoch = thread->epoch_outside;
-}
-
-uint64_t tm_recording_now(void) {
-    if (tm_recording.clock == TM_CLOCK_SHARED) return tm_load64(&tm_recording.header->shared_clock);
-    return tm_clock_after();
 }

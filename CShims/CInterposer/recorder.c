@@ -14,14 +14,12 @@
 _Alignas(TM_PAGE) union tm_process_page tm_page;
 _Thread_local struct tm_thread tm_thread __attribute__((tls_model("initial-exec")));
 
-// Private memory of the thread that owns ring i: its unwinder and its stack cache. It outlives the thread with the ring.
+// Private memory of the thread that owns ring i: its unwinder. It outlives the thread with the ring.
 static unsigned char *places;
 static size_t place_size;
 
-static size_t unwinder_offset(void) { return (sizeof(struct tm_stack_cache) + 63) & ~(size_t)63; }
-
 bool tm_recorder_prepare(uint32_t frame_limit) {
-    size_t size = (unwinder_offset() + tm_unwinder_size(frame_limit) + TM_PAGE - 1) & ~(size_t)(TM_PAGE - 1);
+    size_t size = (tm_unwinder_size(frame_limit) + TM_PAGE - 1) & ~(size_t)(TM_PAGE - 1);
     if (places && size == place_size && tm_recording.is_private) return true;
     // In a fork child these are copies of the parent's. In one process that is started again with other limits, threads may
     // still be inside a hook: their old places stay.
@@ -40,19 +38,15 @@ void tm_recorder_memory(uint64_t *start, uint64_t *end) {
 
 static void use_ring(struct tm_thread *thread, uint64_t index) {
     struct tm_ring *ring = &tm_recording.rings[index];
-    unsigned char *place = places + index * place_size;
     thread->ring = ring;
     thread->events = tm_recording.events + index * tm_recording.header->ring_capacity_max;
     thread->head = tm_load64(&ring->head);
     thread->tail = tm_load64(&ring->tail);
     if (ring->capacity == 0) ring->capacity = tm_recording.header->ring_capacity_start;
     thread->capacity = ring->capacity;
-    thread->cache = (struct tm_stack_cache *)place;
-    thread->unwinder = (struct tm_unwinder *)(place + unwinder_offset());
-    thread->unloaded = __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE);
+    thread->unwinder = (struct tm_unwinder *)(places + index * place_size);
     thread->shares_ring = index == 0;
-    tm_stack_cache_reset(thread->cache);
-    tm_unwinder_thread_start(thread->unwinder, thread->cache);
+    tm_unwinder_thread_start(thread->unwinder);
 }
 
 // A ring that nobody uses, else a new one. 0: there is none, the thread shares ring 0.
@@ -128,11 +122,6 @@ bool tm_enter_slow(struct tm_thread *thread) {
     }
     errno = saved_errno;
     return recorded;
-}
-
-void tm_caches_stale(struct tm_thread *thread) {
-    thread->unloaded = __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE);
-    tm_stack_cache_reset(thread->cache);
 }
 
 // The ring is full: the program waits for the collector, so that nothing is lost. Returns false when the collector died:

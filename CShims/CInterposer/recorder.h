@@ -41,8 +41,6 @@ struct tm_thread {
     struct tm_ring *ring;
     struct tm_event *events;
     struct tm_unwinder *unwinder;
-    struct tm_stack_cache *cache;
-    uint32_t unloaded;   // tm_images_unloaded that the caches know
     bool internal;       // the tracer's start-up runs on this thread: it allocates from the arena
     uint32_t ignored;    // a moment of the tracer's own in a program that links it: how deeply nested. Nothing is recorded
     bool gave_up;        // the last wait for room in the ring was in vain
@@ -58,7 +56,6 @@ void tm_recorder_memory(uint64_t *start, uint64_t *end);
 
 bool tm_enter_slow(struct tm_thread *thread);
 bool tm_ring_wait(struct tm_thread *thread);
-void tm_caches_stale(struct tm_thread *thread);
 
 // Whether this call is to be recorded. If so the thread is inside a hook until tm_leave, and `*epoch` is for tm_leave.
 static inline bool tm_enter(struct tm_thread *thread, uint64_t *epoch) {
@@ -111,14 +108,9 @@ static inline void tm_put_event(struct tm_thread *thread, bool after, uint32_t k
     tm_store64(&thread->ring->head, head + 1);
 }
 
-static inline uint32_t tm_stack_of(struct tm_thread *thread, struct tm_caller caller) {
-    if (__builtin_expect(thread->unloaded != __atomic_load_n(&tm_images_unloaded, __ATOMIC_RELAXED), 0)) tm_caches_stale(thread);
-    return tm_unwinder_stack(thread->unwinder, caller);
-}
-
 // A block exists now: say it after the real call.
 static inline void tm_allocated(struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, struct tm_caller caller) {
-    tm_put_event(thread, true, kind, (uintptr_t)block, size, tm_stack_of(thread, caller));
+    tm_put_event(thread, true, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, caller));
 }
 
 // A block is about to go (TM_EVENT_FREE, TM_EVENT_REALLOC_RELEASE): say it before the real call, after which another

@@ -1,6 +1,6 @@
-// stack_table.c: the lock-free index of stack nodes.
+// stack_table.c: the lock-free indices of stack nodes.
 //
-// The index is an open-addressing table of 16-byte entries that are written once, with a 16-byte compare-and-swap. When
+// The hash table is one of open addressing with 16-byte entries that are written once, with a 16-byte compare-and-swap. When
 // it is 60 % full one thread builds a table four times as large from the dense nodes while the others go on with the old
 // one. Tables are never unmapped: another thread may still be reading. Two threads that insert the same stack at the same
 // moment agree on one node, because both need the same free slot; the loser's node stays unused.
@@ -11,14 +11,19 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#include "images.h"
-#include "recording.h"
 #include "system_calls.h"
 
-enum { FIRST_TABLE_BITS = 13 };
+enum { FIRST_TABLE_BITS = 11 };
+
+// An address and the TM_NODE_* flags it was found with; flags stand above the 48 bits of an address.
+struct entry {
+    uint64_t key;
+    uint32_t parent;
+    uint32_t node;
+};
 
 struct table {
-    struct tm_stack_entry *entries;
+    struct entry *entries;
     uint64_t mask;
     uint64_t count;
 };
@@ -26,6 +31,9 @@ struct table {
 static struct table tables[16];
 static struct table *current;
 static uint32_t growing;
+static uint16_t last_image;  // most new nodes are in the module of the one before
+
+uint32_t *tm_stack_first;
 
 static uint64_t hash_of(uint64_t key, uint32_t parent) {
     uint64_t hash = (key ^ (uint64_t)parent << 32 ^ parent) * UINT64_C(0x9e3779b97f4a7c15);
@@ -33,14 +41,14 @@ static uint64_t hash_of(uint64_t key, uint32_t parent) {
 }
 
 // Both halves become visible at once. x86-64: cmpxchg16b; arm64: ldaxp/stlxp or casp.
-static bool claim(struct tm_stack_entry *entry, struct tm_stack_entry value) {
+static bool claim(struct entry *entry, struct entry value) {
     __int128 new_value;
     memcpy(&new_value, &value, sizeof new_value);
     return __sync_bool_compare_and_swap((__int128 *)(void *)entry, (__int128)0, new_value);
 }
 
 static struct table *map_table(struct table *table, unsigned bits) {
-    size_t size = sizeof(struct tm_stack_entry) << bits;
+    size_t size = sizeof(struct entry) << bits;
     table->entries = tm_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     table->mask = ((uint64_t)1 << bits) - 1;
     table->count = 0;
@@ -52,18 +60,19 @@ static struct table *map_table(struct table *table, unsigned bits) {
 void tm_stack_table_reset(void) {
     // After fork: the parent's tables are this process's own copies now.
     for (struct table *table = tables; table < tables + 16 && table->entries; table++) {
-        TM_CALL(munmap, table->entries, (table->mask + 1) * sizeof(struct tm_stack_entry), 0, 0, 0, 0);
+        TM_CALL(munmap, table->entries, (table->mask + 1) * sizeof(struct entry), 0, 0, 0, 0);
         table->entries = NULL;
     }
     growing = 0;
+    last_image = TM_IMAGE_NONE;
+    size_t size = sizeof *tm_stack_first * TM_NODES_MAX;
+    if (tm_stack_first) {
+        TM_CALL(madvise, tm_stack_first, size, MADV_DONTNEED, 0, 0, 0);  // all zero again
+    } else {
+        tm_stack_first = tm_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+        if (tm_stack_first) TM_CALL(madvise, tm_stack_first, size, MADV_NOHUGEPAGE, 0, 0, 0);
+    }
     current = map_table(&tables[0], FIRST_TABLE_BITS);
-}
-
-void tm_stack_cache_reset(struct tm_stack_cache *cache) {
-    if (cache->is_filled) memset(cache->entries, 0, sizeof cache->entries);
-    cache->is_filled = 0;
-    cache->unloaded = __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE);
-    cache->last_image = TM_IMAGE_NONE;
 }
 
 // A node of a library that has been unloaded is another place than the same address now.
@@ -73,10 +82,10 @@ static bool is_stale(uint32_t node) {
 }
 
 // Finds (key, parent), or with value.node != 0 inserts it. Returns the node, 0 if there is none or no slot.
-static uint32_t find_or_insert(struct table *table, struct tm_stack_entry value) {
+static uint32_t find_or_insert(struct table *table, struct entry value) {
     uint64_t slot = hash_of(value.key, value.parent) & table->mask;
     for (uint64_t probes = 0; probes <= table->mask; probes++, slot = (slot + 1) & table->mask) {
-        struct tm_stack_entry *entry = &table->entries[slot];
+        struct entry *entry = &table->entries[slot];
         // The node half is read first: it is not 0 once the entry is written, and then the key half is valid.
         uint64_t second = __atomic_load_n((uint64_t *)(void *)&entry->parent, __ATOMIC_ACQUIRE);
         if (second == 0) {
@@ -98,7 +107,8 @@ static void copy_nodes(struct table *table, uint64_t from, uint64_t to) {
         const struct tm_node *node = &tm_recording.nodes[i];
         uint64_t pc = tm_load64(&node->pc);
         if (pc == 0) continue;  // its writer inserts it itself, into the new table too
-        find_or_insert(table, (struct tm_stack_entry){pc | (uint64_t)node->flags << 56, node->parent, (uint32_t)i});
+        if (tm_stack_first && tm_load32(&tm_stack_first[node->parent]) == i) continue;
+        find_or_insert(table, (struct entry){pc | (uint64_t)node->flags << 56, node->parent, (uint32_t)i});
     }
 }
 
@@ -115,7 +125,7 @@ static void grow(struct table *table) {
     tm_store32(&growing, 0);
 }
 
-static uint32_t insert(struct tm_stack_entry value) {
+static uint32_t insert(struct entry value) {
     for (;;) {
         struct table *table = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
         if (!table) return 0;
@@ -127,7 +137,7 @@ static uint32_t insert(struct tm_stack_entry value) {
     }
 }
 
-static uint32_t add_node(struct tm_stack_cache *cache, uint32_t parent, uint64_t pc, uint16_t flags) {
+static uint32_t add_node(uint32_t parent, uint64_t pc, uint16_t flags) {
     struct tm_area *area = &tm_recording.header->nodes;
     uint64_t index = tm_load64(&area->used);
     do {
@@ -139,28 +149,35 @@ static uint32_t add_node(struct tm_stack_cache *cache, uint32_t parent, uint64_t
     node->parent = parent;
     node->flags = flags;
     // The code of a return address ends with the call, one byte before it.
-    cache->last_image = tm_image_of(flags & (TM_NODE_SIGNAL | TM_NODE_ASYNC) ? pc : pc - 1, cache->last_image);
-    node->image = cache->last_image;
+    uint16_t image = __atomic_load_n(&last_image, __ATOMIC_RELAXED);
+    node->image = tm_image_of(flags & (TM_NODE_SIGNAL | TM_NODE_ASYNC) ? pc : pc - 1, image);
+    if (node->image != image) __atomic_store_n(&last_image, node->image, __ATOMIC_RELAXED);
     tm_store64(&node->pc, pc);
     return (uint32_t)index;
 }
 
-uint32_t tm_stack_child_slow(struct tm_stack_cache *cache, struct tm_stack_entry *entry, uint32_t parent, uint64_t pc, uint16_t flags) {
-    if (cache->unloaded != __atomic_load_n(&tm_images_unloaded, __ATOMIC_ACQUIRE)) tm_stack_cache_reset(cache);
-    struct tm_stack_entry value = {pc | (uint64_t)flags << 56, parent, 0};
+uint32_t tm_stack_child_slow(uint32_t parent, uint64_t pc, uint16_t flags) {
+    uint32_t *first = tm_stack_first ? &tm_stack_first[parent] : NULL;
+    uint32_t seen = first ? tm_load32(first) : TM_NODE_LOST;
+    bool is_stale_first = first && seen && is_stale(seen);
+    if (seen && !is_stale_first && tm_stack_is(seen, parent, pc, flags)) return seen;
+    struct entry value = {pc | (uint64_t)flags << 56, parent, 0};
     struct table *table = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
-    uint32_t node = table ? find_or_insert(table, value) : 0;
+    uint32_t node = seen && table ? find_or_insert(table, value) : 0;
+    if (node) return node;
+    node = add_node(parent, pc, flags);
     if (node == 0) {
-        value.node = add_node(cache, parent, pc, flags);
-        if (value.node == 0) {
-            tm_add64(&tm_recording.header->lost_stacks, 1);
-            return parent ? parent : TM_NODE_LOST;
-        }
-        node = insert(value);
-        // No memory for the index: the node is right, only others will not find it.
-        if (node == 0) node = value.node;
+        tm_add64(&tm_recording.header->lost_stacks, 1);
+        return parent ? parent : TM_NODE_LOST;
     }
-    *entry = (struct tm_stack_entry){value.key, parent, node};
-    cache->is_filled = 1;
-    return node;
+    if (seen == 0 || is_stale_first) {
+        if (tm_swap32(first, seen, node)) return node;
+        // Another thread was faster, perhaps with the same callee.
+        seen = tm_load32(first);
+        if (tm_stack_is(seen, parent, pc, flags) && !is_stale(seen)) return seen;
+    }
+    value.node = node;
+    node = insert(value);
+    // No memory for the index: the node is right, only others will not find it.
+    return node ? node : value.node;
 }

@@ -75,7 +75,6 @@ struct tm_unwinder {
     int64_t async_inner;           // the innermost such frame
     struct tm_async_chain *chain;  // its parents
     uint32_t is_doubtful;          // this walk read something that could not be followed: not to be remembered
-    struct tm_stack_cache *cache;
     struct fresh *fresh;
     struct tm_foreign_frame *foreign;
     void *scratch;
@@ -144,12 +143,11 @@ int tm_unwinder_has_libunwind(void) { return tm_libunwind_loaded(); }
 
 void tm_unwinder_code_unloaded(void) { tm_rules_forget(); }
 
-void tm_unwinder_thread_start(struct tm_unwinder *unwinder, struct tm_stack_cache *cache) {
+void tm_unwinder_thread_start(struct tm_unwinder *unwinder) {
     unwinder->count = 0;
     unwinder->is_cut = 0;
     unwinder->limit = options.limit;
     unwinder->capacity = 2 * options.limit;
-    unwinder->cache = cache;
     lay_out(unwinder, options.limit);
     unwinder->async_outer = NO_FRAME;
     // What another thread found out in this memory still holds, unless code was unloaded.
@@ -270,7 +268,7 @@ static __attribute__((noinline)) uint32_t async_parent(struct tm_unwinder *unwin
     if (!may_read(unwinder, fresh->sp, at)) return TM_NODE_NONE;
     uintptr_t context = word_at(at);
     unwinder->words[(*words)++] = (struct word){at, context};
-    uint32_t node = tm_async_follow(unwinder->chain, unwinder->cache, context);
+    uint32_t node = tm_async_follow(unwinder->chain, context);
     if (!unwinder->chain->is_whole) unwinder->is_doubtful = 1;
     return node;
 }
@@ -316,7 +314,7 @@ static void push(struct tm_unwinder *unwinder, const struct fresh *fresh, const 
     frame->pairs = pairs;
     frame->words = words;
     frame->flags = (unused ? FP_UNUSED : 0) | (rule.kind == TM_RULE_GUESSED ? GUESSED : 0);
-    frame->node = tm_stack_child(unwinder->cache, parent, fresh->pc, node_flags);
+    frame->node = tm_stack_child(parent, fresh->pc, node_flags);
     unwinder->count = i + 1;
 }
 
@@ -340,7 +338,7 @@ static void cut(struct tm_unwinder *unwinder, uint32_t surplus) {
         frames[i].pairs -= pairs;
         frames[i].words -= words;
         if (unwinder->async_outer != NO_FRAME && unwinder->async_inner == i) parent = unwinder->chain->node;
-        frames[i].node = parent = tm_stack_child(unwinder->cache, parent, frames[i].pc, 0);
+        frames[i].node = parent = tm_stack_child(parent, frames[i].pc, 0);
     }
 }
 
@@ -360,7 +358,7 @@ static uint32_t async_parent_of_foreign(struct tm_unwinder *unwinder, struct tm_
         if (!may_read(unwinder, from.sp, at)) return TM_NODE_NONE;
         if ((int64_t)unwinder->count > unwinder->async_outer) unwinder->count = (uint32_t)unwinder->async_outer;
         unwinder->async_outer = NO_FRAME;
-        uint32_t node = tm_async_follow(unwinder->chain, unwinder->cache, word_at(at));
+        uint32_t node = tm_async_follow(unwinder->chain, word_at(at));
         if (node) *count = i + 1;
         return node;
     }
@@ -372,13 +370,13 @@ static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from
     struct tm_foreign_frame *foreign = unwinder->foreign;
     size_t count = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->fallbacks, 1);
-    if (count == 0) return tm_stack_child(unwinder->cache, TM_NODE_NONE, from.pc, TM_NODE_ENDED_EARLY);
+    if (count == 0) return tm_stack_child(TM_NODE_NONE, from.pc, TM_NODE_ENDED_EARLY);
     int is_cut = count > unwinder->capacity;
     if (is_cut) count = unwinder->limit;
     uint32_t node = async_parent_of_foreign(unwinder, from, &count);
     if (node) foreign[count - 1].flags &= (uint16_t)~TM_NODE_ENDED_EARLY;
     else if (is_cut) node = TM_NODE_CUT;
-    while (count--) node = tm_stack_child(unwinder->cache, node, foreign[count].pc, foreign[count].flags);
+    while (count--) node = tm_stack_child(node, foreign[count].pc, foreign[count].flags);
     return node;
 }
 

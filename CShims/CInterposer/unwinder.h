@@ -21,8 +21,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct tm_unwinder;     // one per thread; the caller gives zeroed memory, aligned to 64
-struct tm_stack_cache;  // the stack table's, passed through
+struct tm_unwinder;  // one per thread; the caller gives zeroed memory, aligned to 64
 
 struct tm_unwind_counters {
     uint64_t walks;        // verify: stacks compared with libunwind's
@@ -49,7 +48,7 @@ int tm_unwinder_has_libunwind(void);
 void tm_unwinder_code_unloaded(void);
 
 // On the thread itself, once, and again when its remembered nodes became invalid (fork, another recording).
-void tm_unwinder_thread_start(struct tm_unwinder *unwinder, struct tm_stack_cache *cache);
+void tm_unwinder_thread_start(struct tm_unwinder *unwinder);
 
 // The node of the calling thread's stack; 0: none.
 uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller caller);

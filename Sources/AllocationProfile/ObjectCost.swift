@@ -1,15 +1,18 @@
 // ObjectCost.swift: which types the objects of a stack have, and who can tell.
 
-/// Objects of one type that one stack allocated.
+/// Objects of one type that one stack allocated on one thread.
 package struct ObjectCost: Hashable, Sendable {
     package var stack: Int32
+    /// Index into `Snapshot.threads`.
+    package var thread: Int32 = 0
     /// Index into `Snapshot.types`.
     package var type: Int32
     /// Live objects of this type, as far as they were looked at: less than the stack's figure where it has several types.
     package var live: Tally
 
-    package init(stack: Int32, type: Int32, live: Tally) {
+    package init(stack: Int32, thread: Int32 = 0, type: Int32, live: Tally) {
         self.stack = stack
+        self.thread = thread
         self.type = type
         self.live = live
     }

@@ -10,6 +10,36 @@ public enum ProcessExit: Hashable, Sendable {
     case unknown
 }
 
+/// The figures of one domain: ranges of memory that the program tracks by itself.
+public struct DomainSummary: Hashable, Sendable {
+    /// The number that the program gave it, from 1 on.
+    public let domain: Int
+    /// Ranges that were tracked, each replacement included.
+    public package(set) var allocations: Int
+    /// Ranges that were untracked or replaced.
+    public package(set) var frees: Int
+    /// Bytes of all ranges that were tracked.
+    public package(set) var bytesAllocated: Int
+    /// Bytes of all ranges that were untracked or replaced.
+    public package(set) var bytesFreed: Int
+    /// Ranges that are tracked.
+    public package(set) var current: Tally
+    /// Ranges that were tracked when the bytes of the domain were at their maximum.
+    public package(set) var peak: Tally
+
+    package init(
+        domain: Int, allocations: Int, frees: Int, bytesAllocated: Int, bytesFreed: Int, current: Tally, peak: Tally
+    ) {
+        self.domain = domain
+        self.allocations = allocations
+        self.frees = frees
+        self.bytesAllocated = bytesAllocated
+        self.bytesFreed = bytesFreed
+        self.current = current
+        self.peak = peak
+    }
+}
+
 /// The traced process image and its totals. The names are those of `tracemalloc stats --format json`.
 ///
 /// An allocation is a call that returned a block; a `realloc` of a block is one free and one allocation. Bytes are
@@ -50,6 +80,8 @@ public struct ProcessSummary: Hashable, Sendable {
     public package(set) var temporaryAllocations = 0
     /// Bytes of these blocks.
     public package(set) var temporaryBytes = 0
+    /// Ranges that the program tracks by itself (`AllocationTracer.track`), ascending by domain. They are in none of the other figures.
+    public package(set) var domains: [DomainSummary] = []
 
     /// Frees of blocks that are not known: older than the recording, or forgotten by `clearTraces`.
     public package(set) var unknownFrees = 0

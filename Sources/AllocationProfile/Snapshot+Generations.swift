@@ -49,16 +49,21 @@ extension Snapshot {
     /// Current and total figures are those of these blocks; peak, temporary figures and the time line are not known and empty.
     /// - Parameter generations: indices; those that do not exist have no blocks.
     public func born(in generations: Range<Int>) -> Snapshot {
-        var live: [Int32: Tally] = [:]
-        for cost in liveByGeneration where generations.contains(Int(cost.generation)) { live[cost.stack, default: .zero] += cost.live }
         var result = self
         result.timeline = []
         result.liveByGeneration = liveByGeneration.filter { generations.contains(Int($0.generation)) }
-        result.costs = live.keys.sorted().map { stack in
-            var cost = StackCost(stack: stack)
-            cost.current = live[stack] ?? .zero
-            cost.total = cost.current
-            return cost
+        result.costs = []
+        // Ascending by stack, domain and thread, as costs are.
+        for alive in result.liveByGeneration {
+            var cost = StackCost(stack: alive.stack)
+            (cost.domain, cost.thread, cost.current, cost.total) = (alive.domain, alive.thread, alive.live, alive.live)
+            let last = result.costs.count - 1
+            if last >= 0, result.costs[last].isSameGroup(as: cost) {
+                result.costs[last].current += alive.live
+                result.costs[last].total += alive.live
+            } else {
+                result.costs.append(cost)
+            }
         }
         result.sumUpProcess()
         return result

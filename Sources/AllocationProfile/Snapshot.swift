@@ -15,17 +15,21 @@ public struct Snapshot: Sendable {
     package var locations: [Location]
     /// The tree of stacks. Node 0 is the root "outside of everything"; a node's parent has a smaller index.
     package var nodes: [StackNode]
-    /// Costs of each stack that allocated: `stack` is the innermost node. Unique and ascending by `stack`.
+    /// Threads that have costs of their own. Element 0 stands for all others; `StackCost.thread` indexes it.
+    package var threads: [TracedThread]
+    /// Costs of each stack that allocated, apart for each domain and thread: `stack` is the innermost node. Unique and ascending
+    /// by (stack, domain, thread).
     package var costs: [StackCost]
     /// Memory over time, oldest first.
     package var timeline: [TimelinePoint]
     /// Marks, oldest first; element 0 begins with the recording. Each begins a generation.
     package var marks: [Mark]
-    /// Bytes and blocks that are alive, by stack and generation. Only for stacks with live blocks; ascending by (stack, generation).
+    /// Bytes and blocks that are alive, by stack and generation. Only for stacks with live blocks; ascending by
+    /// (stack, domain, thread, generation).
     package var liveByGeneration: [GenerationCost]
     /// Names of object types. `ObjectCost.type` indexes it; the empty name stands for objects whose type was not seen.
     package var types: [String]
-    /// The types of stacks that allocate objects; ascending by (stack, type).
+    /// The types of stacks that allocate objects; ascending by (stack, thread, type).
     package var objects: [ObjectCost]
 
     package init(process: ProcessSummary) {
@@ -33,6 +37,7 @@ public struct Snapshot: Sendable {
         modules = []
         locations = []
         nodes = [StackNode(parent: 0, location: StackNode.noLocation)]
+        threads = [.others]
         costs = []
         timeline = []
         marks = []
@@ -107,10 +112,14 @@ package struct StackNode: Hashable, Sendable {
     }
 }
 
-/// What one call stack allocated.
+/// What one call stack allocated in one domain on one thread.
 package struct StackCost: Hashable, Sendable {
     /// Index into `Snapshot.nodes`.
     package var stack: Int32
+    /// 0 for blocks of malloc; others are the program's own, see `AllocationTracer.track`.
+    package var domain = 0
+    /// Index into `Snapshot.threads`: who allocated it, whoever freed it.
+    package var thread: Int32 = 0
     package var current = Tally.zero
     package var peak = Tally.zero
     package var total = Tally.zero
@@ -128,6 +137,11 @@ package struct StackCost: Hashable, Sendable {
     package static let lifetimeBuckets = 20
 
     package init(stack: Int32) { self.stack = stack }
+
+    /// The two are costs of the same stack, domain and thread.
+    package func isSameGroup(as other: StackCost) -> Bool {
+        (stack, domain, thread) == (other.stack, other.domain, other.thread)
+    }
 
     package subscript(metric: Metric) -> Tally {
         switch metric {
@@ -180,14 +194,24 @@ package struct Mark: Hashable, Sendable {
     }
 }
 
-/// Live memory of one stack that was born in one generation.
+/// Live memory of one stack, domain and thread that was born in one generation.
 package struct GenerationCost: Hashable, Sendable {
     package var stack: Int32
+    /// As in `StackCost`.
+    package var domain: Int
+    package var thread: Int32
     package var generation: Int32
     package var live: Tally
 
-    package init(stack: Int32, generation: Int32, live: Tally) {
+    /// The two differ in nothing but the memory.
+    package func isSameGroup(as other: GenerationCost) -> Bool {
+        (stack, domain, thread, generation) == (other.stack, other.domain, other.thread, other.generation)
+    }
+
+    package init(stack: Int32, domain: Int = 0, thread: Int32 = 0, generation: Int32, live: Tally) {
         self.stack = stack
+        self.domain = domain
+        self.thread = thread
         self.generation = generation
         self.live = live
     }

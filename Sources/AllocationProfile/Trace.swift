@@ -1,12 +1,14 @@
 // Trace.swift: the live blocks of one call stack, as snapshots hold them and as snapshots can be made of.
 
-/// The blocks that are alive and were allocated by one call stack.
+/// The blocks that are alive and were allocated by one call stack, in one domain, on one thread.
 ///
 /// Python's tracemalloc has one trace for each block. A snapshot knows how many blocks a stack holds and how many bytes
 /// they are together, not the size of each: a trace stands for all blocks of its stack.
 public struct Trace: Hashable, Sendable, CustomStringConvertible {
-    /// The address space that the blocks belong to; 0 for the program's own memory.
+    /// 0 for blocks of malloc; the domain of ranges that the program tracks by itself.
     public let domain: Int
+    /// Who allocated them; `TracedThread.others` where that is not known.
+    public let thread: TracedThread
     /// Bytes and blocks.
     public let tally: Tally
     /// Where they were allocated, innermost frame first.
@@ -15,10 +17,12 @@ public struct Trace: Hashable, Sendable, CustomStringConvertible {
     /// - Parameters:
     ///   - size: bytes of all blocks.
     ///   - count: number of blocks.
-    ///   - domain: the address space; 0 for the program's own memory.
+    ///   - domain: 0 for blocks of malloc; the domain of ranges that the program tracks by itself.
+    ///   - thread: who allocated them.
     ///   - callStack: where they were allocated.
-    public init(size: Int, count: Int = 1, domain: Int = 0, callStack: CallStack) {
+    public init(size: Int, count: Int = 1, domain: Int = 0, thread: TracedThread = .others, callStack: CallStack) {
         self.domain = domain
+        self.thread = thread
         tally = Tally(bytes: size, count: count)
         self.callStack = callStack
     }
@@ -32,7 +36,7 @@ public struct Trace: Hashable, Sendable, CustomStringConvertible {
 }
 
 extension Snapshot {
-    /// The blocks that are alive, by call stack, in no particular order.
+    /// The blocks that are alive, by call stack, domain and thread, in no particular order.
     ///
     /// Cost: one array of frames for each stack.
     public var traces: [Trace] {
@@ -46,7 +50,9 @@ extension Snapshot {
                 node = parent(of: node)
             }
             let callStack = CallStack(stack, totalFrameCount: stack.last == .cut ? nil : stack.count)
-            return Trace(size: cost.current.bytes, count: cost.current.count, callStack: callStack)
+            return Trace(
+                size: cost.current.bytes, count: cost.current.count, domain: cost.domain, thread: thread(cost.thread),
+                callStack: callStack)
         }
     }
 
@@ -61,7 +67,12 @@ extension Snapshot {
         marks = [Mark(name: "", start: 0)]
         var locationOf: [Frame: Int32] = [:]
         var nodeOf: [StackNode: Int32] = [:]
-        var tallies: [Int32: Tally] = [:]
+        struct Group: Hashable {
+            var stack: Int32
+            var domain: Int
+            var thread: Int32
+        }
+        var tallies: [Group: Tally] = [:]
         for trace in traces {
             var node: Int32 = 0
             for frame in trace.callStack.reversed() {
@@ -75,16 +86,20 @@ extension Snapshot {
                 node = nodeOf[next] ?? Int32(nodes.count)
                 if nodeOf.updateValue(node, forKey: next) == nil { nodes.append(next) }
             }
-            tallies[node, default: .zero] += trace.tally
+            if !threads.contains(trace.thread) { threads.append(trace.thread) }
+            let thread = Int32(threads.firstIndex(of: trace.thread) ?? 0)
+            tallies[Group(stack: node, domain: trace.domain, thread: thread), default: .zero] += trace.tally
         }
-        costs = tallies.keys.sorted().map { stack in
-            var cost = StackCost(stack: stack)
-            cost.current = tallies[stack] ?? .zero
-            cost.peak = cost.current
-            cost.total = cost.current
+        costs = tallies.map { group, tally in
+            var cost = StackCost(stack: group.stack)
+            (cost.domain, cost.thread) = (group.domain, group.thread)
+            (cost.current, cost.peak, cost.total) = (tally, tally, tally)
             return cost
         }
-        liveByGeneration = costs.map { GenerationCost(stack: $0.stack, generation: 0, live: $0.current) }
+        costs.sort { ($0.stack, $0.domain, $0.thread) < ($1.stack, $1.domain, $1.thread) }
+        liveByGeneration = costs.map {
+            GenerationCost(stack: $0.stack, domain: $0.domain, thread: $0.thread, generation: 0, live: $0.current)
+        }
         sumUpProcess()
     }
 }

@@ -15,14 +15,19 @@ struct TypeGroups {
             let occurrences = snapshot.callSites(table, index, attribution)
             var next = 0
             for cost in snapshot.costs {
-                while next < snapshot.objects.count, snapshot.objects[next].stack < cost.stack { next += 1 }
+                let owner = (cost.stack, cost.thread)
+                if cost.domain == 0 {
+                    while next < snapshot.objects.count, snapshot.objects[next].owner < owner { next += 1 }
+                }
                 let first = next
-                while next < snapshot.objects.count, snapshot.objects[next].stack == cost.stack { next += 1 }
+                if cost.domain == 0 {
+                    while next < snapshot.objects.count, snapshot.objects[next].owner == owner { next += 1 }
+                }
                 guard cost[metric] != .zero else { continue }
                 let occurrence = snapshot.hasNode(cost.stack) ? Int(occurrences[Int(cost.stack)]) : FrameTable.unknown
                 let site = sites[Int(table.keys[occurrence])]
                 guard first < next else {
-                    add(Frame(allocatingIn: site), cost[metric], isNew: index < newCount)
+                    add(Frame(allocatingIn: site, domain: cost.domain), cost[metric], isNew: index < newCount)
                     continue
                 }
                 for (types, amount) in snapshot.amountsByType(cost, metric, snapshot.objects[first..<next]) {
@@ -45,11 +50,15 @@ struct TypeGroups {
     }
 }
 
+extension ObjectCost {
+    fileprivate var owner: (Int32, Int32) { (stack, thread) }
+}
+
 extension Frame {
     /// Stands for memory that is no object.
-    fileprivate init(allocatingIn site: Frame) {
+    fileprivate init(allocatingIn site: Frame, domain: Int) {
         self.init(function: site.function, module: site.function == nil ? site.module : nil)
-        type = "malloc in " + Frame.allocator(site)
+        type = (domain == 0 ? "malloc in " : "domain \(domain) in ") + Frame.allocator(site)
     }
 
     /// Stands for objects of one of several types.

@@ -4,7 +4,7 @@ import CRecording
 import Glibc
 import Synchronization
 
-/// The live memory of a recording at one moment.
+/// The live memory of a recording at one moment, ranges that the program tracks by itself included.
 package struct LiveFigures: Sendable {
     package var current = Tally.zero
     package var peak = Tally.zero
@@ -57,10 +57,10 @@ package final class LocalCollector: Sendable {
 
     package func figures(at clock: UInt64) -> LiveFigures {
         ask(clock) { recording in
-            let totals = recording.merge.ledger.totals
+            let ledger = recording.merge.ledger
             return LiveFigures(
-                current: Tally(bytes: totals.currentBytes, count: recording.merge.ledger.live.count),
-                peak: Tally(bytes: totals.peakBytes, count: totals.peakCount), tables: recording.merge.ledger.byteCount)
+                current: Tally(bytes: ledger.totals.currentBytes, count: ledger.live.count) + ledger.tracked,
+                peak: ledger.tracedPeak, tables: ledger.byteCount)
         }
     }
 
@@ -69,8 +69,10 @@ package final class LocalCollector: Sendable {
     }
 
     /// The live block at an address, or the one that it lies in: its size, and a snapshot that holds only its stack.
-    package func block(containing address: UInt64, at clock: UInt64, frameLimit: Int) -> (address: UInt64, size: Int, stack: Snapshot)? {
-        ask(clock) { $0.block(containing: address, frameLimit: frameLimit) }
+    package func block(
+        containing address: UInt64, domain: Int = 0, at clock: UInt64, frameLimit: Int
+    ) -> (address: UInt64, size: Int, stack: Snapshot)? {
+        ask(clock) { $0.block(containing: address, domain: domain, frameLimit: frameLimit) }
     }
 
     /// Counts what the calling thread allocates from now on, apart from everything else, until the window is closed. There is one

@@ -4,9 +4,10 @@ import CRecording
 
 extension Recording {
     /// Cost: constant for a block's first address, else one pass over the live blocks.
-    func block(containing address: UInt64, frameLimit: Int) -> (address: UInt64, size: Int, stack: Snapshot)? {
+    func block(containing address: UInt64, domain: Int, frameLimit: Int) -> (address: UInt64, size: Int, stack: Snapshot)? {
         var found: Unsafe.Block?
-        merge.ledger.live.visit { block in
+        let live = domain == 0 ? merge.ledger.live : merge.ledger.domains.first { Int($0.number) == domain }?.live
+        live?.visit { block in
             if address == block.address || (address > block.address && address - block.address < UInt64(block.size)) { found = block }
         }
         guard let found else { return nil }

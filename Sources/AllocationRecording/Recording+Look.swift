@@ -3,7 +3,8 @@ import AllocationProfile
 import CRecording
 
 extension Recording {
-    private static let largestStacks = 5
+    /// Rows, of which several may be one stack on several threads.
+    private static let largestRows = 16
 
     func look(at time: UInt64) {
         lastLook = time
@@ -29,7 +30,7 @@ extension Recording {
         var largest: [(row: Int, bytes: Int)] = []
         // A look at all stacks; the more there are, the rarer: about one percent of our time.
         if time >= nextLargest {
-            largest = merge.ledger.rows.largest(Self.largestStacks)
+            largest = merge.ledger.rows.largest(Self.largestRows)
             nextLargest = time &+ max(5_000_000, UInt64(merge.ledger.rows.count) &* 100)
         }
         timeline.add(
@@ -46,26 +47,35 @@ extension Recording {
     /// What must hold, whatever the events were; a sentence for each that does not.
     func brokenInvariants() -> [String] {
         let ledger = merge.ledger
-        let totals = ledger.totals
         var broken: [String] = []
-        var sum = StackCost(stack: 0)
+        var sums = [StackCost](repeating: StackCost(stack: 0), count: ledger.domains.count + 1)
         for row in 1..<ledger.rows.count {
             let values = ledger.rows.rows[row]
             let detail = ledger.rows.details[row]
-            sum.current += Tally(bytes: values.currentBytes, count: values.currentCount)
-            sum.total += Tally(bytes: values.totalBytes, count: values.totalCount)
-            sum.peak += values.peak(totals.peakNumber)
-            sum.temporary += Tally(bytes: detail.temporaryBytes, count: detail.temporaryCount)
+            let domain = Int(values.domain)
+            sums[domain].current += Tally(bytes: values.currentBytes, count: values.currentCount)
+            sums[domain].total += Tally(bytes: values.totalBytes, count: values.totalCount)
+            sums[domain].peak += values.peak(ledger.peakNumber(values))
+            sums[domain].temporary += Tally(bytes: detail.temporaryBytes, count: detail.temporaryCount)
         }
         func check(_ name: String, _ left: Tally, _ right: Tally) {
             if left != right { broken.append("\(name): \(left) by stack, \(right) in all") }
         }
-        check("current", sum.current, Tally(bytes: totals.currentBytes, count: ledger.live.count))
-        check("total", sum.total, Tally(bytes: totals.bytesAllocated, count: totals.allocations))
-        check("peak", sum.peak, Tally(bytes: totals.peakBytes, count: totals.peakCount))
-        check("temporary", sum.temporary, Tally(bytes: totals.temporaryBytes, count: totals.temporaryCount))
-        let alive = totals.allocations - totals.frees - totals.forgotten - ledger.knownReleases
-        if alive != ledger.live.count { broken.append("\(ledger.live.count) live blocks, \(alive) allocations without a free") }
+        func check(_ sum: StackCost, _ totals: Unsafe.Totals, live: Int, released: Int, of name: String) {
+            check("current\(name)", sum.current, Tally(bytes: totals.currentBytes, count: live))
+            check("total\(name)", sum.total, Tally(bytes: totals.bytesAllocated, count: totals.allocations))
+            check("peak\(name)", sum.peak, Tally(bytes: totals.peakBytes, count: totals.peakCount))
+            check("temporary\(name)", sum.temporary, Tally(bytes: totals.temporaryBytes, count: totals.temporaryCount))
+            let alive = totals.allocations - totals.frees - totals.forgotten - released
+            if alive != live { broken.append("\(live) live blocks\(name), \(alive) allocations without a free") }
+        }
+        check(sums[0], ledger.totals, live: ledger.live.count, released: ledger.knownReleases, of: "")
+        var tracked = Tally.zero
+        for (domain, sum) in zip(ledger.domains, sums.dropFirst()) {
+            check(sum, domain.totals, live: domain.live.count, released: 0, of: " of domain \(domain.number)")
+            tracked += sum.current
+        }
+        check("current of all domains", tracked, ledger.tracked)
         return broken
     }
 }

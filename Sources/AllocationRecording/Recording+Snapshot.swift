@@ -28,6 +28,7 @@ extension Recording {
         snapshot.process.warnings = warnings
         snapshot.nodes = tree.nodes
         snapshot.locations = tree.locations
+        snapshot.threads = readThreads(at: time)
         addCosts(to: &snapshot, tree, stackOfRow)
         addTimes(to: &snapshot, stackOfRow, at: time)
         addGenerations(to: &snapshot, stackOfRow)
@@ -58,6 +59,13 @@ extension Recording {
         process.peakTime = scale.seconds(totals.peakClock)
         process.temporaryAllocations = totals.temporaryCount
         process.temporaryBytes = totals.temporaryBytes
+        process.domains = merge.ledger.domains.map { domain in
+            DomainSummary(
+                domain: Int(domain.number), allocations: domain.totals.allocations, frees: domain.totals.frees,
+                bytesAllocated: domain.totals.bytesAllocated, bytesFreed: domain.totals.bytesFreed,
+                current: Tally(bytes: domain.totals.currentBytes, count: domain.live.count),
+                peak: Tally(bytes: domain.totals.peakBytes, count: domain.totals.peakCount))
+        }.sorted { $0.domain < $1.domain }
         process.unknownFrees = totals.unknownFrees
         process.reentrantEvents = Int(clamping: header.reentrant_events)
         process.lostEvents = Int(clamping: header.lost_events)
@@ -74,6 +82,14 @@ extension Recording {
         }
         if header.libunwind_missing != 0 {
             warn("libunwind.so.8 was not found: some stacks of process \(pid) end early; install the package libunwind8")
+        }
+        if merge.ledger.untrackedRanges > 0 {
+            warn(
+                "process \(pid) tracks memory in more than \(Unsafe.Ledger.mostDomains) domains: "
+                    + "\(merge.ledger.untrackedRanges) ranges of further ones are not in the figures")
+        }
+        if merge.ledger.rows.repeatedCount >= Unsafe.StackRows.mostRepeated {
+            warn("process \(pid) has so many stacks on so many threads that some of their memory is shown under \"other threads\"")
         }
         if header.state == TM_STATE_ABANDONED.rawValue {
             warn("process \(pid) went on without being traced, because its collector had ended")
@@ -116,31 +132,61 @@ extension Recording {
             following[row] = first[stack]
             first[stack] = Int32(row)
         }
-        let peakNumber = merge.ledger.totals.peakNumber
         var histograms = HistogramStore(rows: rows, hasLifetimes: scale.ticksPerSecond > 0)
         snapshot.costs.reserveCapacity(stacks)
         for stack in 0..<first.count where first[stack] != 0 {
-            var cost = StackCost(stack: Int32(stack))
-            var row = Int(first[stack])
-            let node = rows.rows[row].node
+            let node = rows.rows[Int(first[stack])].node
             if tree.isCut(node) { snapshot.process.truncatedStacks += 1 }
             if tree.endedEarly(node) { snapshot.process.incompleteStacks += 1 }
-            (cost.sizes, cost.lifetimes) = histograms.counts(rowsFrom: row, following)
-            while row != 0 {
-                let values = rows.rows[row]
-                let detail = rows.details[row]
-                cost.current += Tally(bytes: values.currentBytes, count: values.currentCount)
-                cost.peak += values.peak(peakNumber)
-                cost.total += Tally(bytes: values.totalBytes, count: values.totalCount)
-                cost.temporary += Tally(bytes: detail.temporaryBytes, count: detail.temporaryCount)
-                cost.growth += Tally(bytes: detail.growthBytes, count: detail.growthCount)
-                row = Int(following[row])
+            for owned in rowsByOwner(from: Int(first[stack]), &following) {
+                snapshot.costs.append(cost(Int32(stack), owned, following, &histograms))
             }
-            snapshot.costs.append(cost)
         }
     }
 
+    private func cost(_ stack: Int32, _ first: Int, _ following: [Int32], _ histograms: inout HistogramStore) -> StackCost {
+        let rows = merge.ledger.rows
+        var cost = StackCost(stack: stack)
+        cost.domain = merge.ledger.domain(of: rows.rows[first])
+        cost.thread = Int32(rows.rows[first].thread)
+        (cost.sizes, cost.lifetimes) = histograms.counts(rowsFrom: first, following)
+        var row = first
+        while row != 0 {
+            let values = rows.rows[row]
+            let detail = rows.details[row]
+            cost.current += Tally(bytes: values.currentBytes, count: values.currentCount)
+            cost.peak += values.peak(merge.ledger.peakNumber(values))
+            cost.total += Tally(bytes: values.totalBytes, count: values.totalCount)
+            cost.temporary += Tally(bytes: detail.temporaryBytes, count: detail.temporaryCount)
+            cost.growth += Tally(bytes: detail.growthBytes, count: detail.growthCount)
+            row = Int(following[row])
+        }
+        return cost
+    }
+
+    /// Cuts the list of a stack's rows into lists of the same domain and thread, ascending; returns the first row of each.
+    private func rowsByOwner(from first: Int, _ following: inout [Int32]) -> [Int] {
+        if following[first] == 0 { return [first] }
+        let ledger = merge.ledger
+        var list: [(domain: Int, thread: UInt16, row: Int)] = []
+        var row = first
+        while row != 0 {
+            list.append((ledger.domain(of: ledger.rows.rows[row]), ledger.rows.rows[row].thread, row))
+            row = Int(following[row])
+        }
+        list.sort(by: <)
+        var firsts: [Int] = []
+        for (index, one) in list.enumerated() {
+            let isNew = index == 0 || list[index - 1].domain != one.domain || list[index - 1].thread != one.thread
+            if isNew { firsts.append(one.row) } else { following[list[index - 1].row] = Int32(one.row) }
+            following[one.row] = 0
+        }
+        return firsts
+    }
+
     // MARK: Time
+
+    private static let largestStacks = 5
 
     private func addTimes(to snapshot: inout Snapshot, _ stackOfRow: [Int32], at time: UInt64) {
         snapshot.timeline = timeline.points.map { point in
@@ -153,6 +199,7 @@ extension Recording {
                 }
             }
             largest.sort { ($1.bytes, $0.stack) < ($0.bytes, $1.stack) }
+            largest = Array(largest.prefix(Self.largestStacks))
             let seconds = seconds(clock: point.clock, otherwise: point.seconds)
             return TimelinePoint(time: seconds, live: point.live, residentBytes: point.residentBytes, largest: largest)
         }
@@ -166,18 +213,33 @@ extension Recording {
     private func addGenerations(to snapshot: inout Snapshot, _ stackOfRow: [Int32]) {
         guard marks.count > 1 else {
             snapshot.liveByGeneration = snapshot.costs.compactMap {
-                $0.current == .zero ? nil : GenerationCost(stack: $0.stack, generation: 0, live: $0.current)
+                $0.current == .zero
+                    ? nil : GenerationCost(stack: $0.stack, domain: $0.domain, thread: $0.thread, generation: 0, live: $0.current)
             }
             return
         }
+        // By row and generation first: blocks are many.
         var sums: [UInt64: Tally] = [:]
-        merge.ledger.live.visit { block in
-            let stack = block.row < stackOfRow.count ? stackOfRow[block.row] : 0
-            sums[UInt64(UInt32(bitPattern: stack)) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(
-                bytes: block.size, count: 1)
+        func add(_ block: Unsafe.Block) {
+            sums[UInt64(block.row) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(bytes: block.size, count: 1)
         }
-        snapshot.liveByGeneration = sums.keys.sorted().map { key in
-            GenerationCost(stack: Int32(truncatingIfNeeded: key >> 16), generation: Int32(key & 0xffff), live: sums[key] ?? .zero)
+        merge.ledger.live.visit(add)
+        for domain in merge.ledger.domains { domain.live.visit(add) }
+        var costs: [GenerationCost] = sums.map { key, live in
+            let row = Int(key >> 16)
+            let values = merge.ledger.rows.rows[row]
+            return GenerationCost(
+                stack: row < stackOfRow.count ? stackOfRow[row] : 0, domain: merge.ledger.domain(of: values), thread: Int32(values.thread),
+                generation: Int32(key & 0xffff), live: live)
+        }
+        costs.sort { ($0.stack, $0.domain, $0.thread, $0.generation) < ($1.stack, $1.domain, $1.thread, $1.generation) }
+        // Rows whose stacks became one by the frame limit.
+        for cost in costs {
+            if let last = snapshot.liveByGeneration.last, last.isSameGroup(as: cost) {
+                snapshot.liveByGeneration[snapshot.liveByGeneration.count - 1].live += cost.live
+            } else {
+                snapshot.liveByGeneration.append(cost)
+            }
         }
     }
 }

@@ -46,6 +46,9 @@ final class Recording {
     private var lastRingsUsed = 0
     var lastLook: UInt64 = 0
     var nextLargest: UInt64 = 0
+    /// By number, without number 0.
+    var threadNames: [ThreadName] = []
+    var nextNaming = UInt64.max
     /// Tail of each ring when its last owner ended.
     private var countedTails: [UInt64] = []
 
@@ -104,6 +107,7 @@ final class Recording {
         objects?.read(&merge.ledger.probes, region: region)
         serveRings(time: time)
         reserveAhead()
+        nameThreads(at: time)
         if time &- lastLook >= Self.sweepEvery {
             look(at: time)
             addPoints(before: horizon, time: time)
@@ -197,6 +201,8 @@ final class Recording {
             let head = tm_load64(&ring.pointee.head)
             let count = head &- cursor.pointee.tail
             if count != 0 {
+                let thread = tm_load32(&ring.pointee.tid)
+                if thread != cursor.pointee.threadID { merge.setThread(ofRing: index, id: thread) }
                 let capacity = UInt64(tm_load32(&ring.pointee.capacity))
                 guard capacity.nonzeroBitCount == 1, capacity <= UInt64(region.ringCapacityMax), count <= capacity else {
                     giveUp("ring \(index) has impossible positions")
@@ -248,6 +254,10 @@ final class Recording {
         case TM_CONTROL_CLEAR.rawValue:
             timeline.removeAll()
             isSound = merge.ledger.clear()
+            merge.renumberThreads()
+            threadNames = []
+            threads = 0
+            for ring in 0..<countedTails.count { countedTails[ring] = merge.cursors[ring].tail }
         case TM_CONTROL_FORGET.rawValue: isSound = merge.ledger.forget()
         default: giveUp("it holds an unknown control event")
         }
@@ -317,6 +327,10 @@ final class Recording {
         merge.ledger.dropReleases(ring: index)
         cursor.pointee.last = Unsafe.LastBlock()
         cursor.pointee.claim = 0
+        cursor.pointee.domain = 0
+        // It may also live on with another ring, after tracing was started again.
+        if tm_thread_is_gone(UInt32(pid), cursor.pointee.threadID) { merge.ledger.end(thread: cursor.pointee.threadID) }
+        cursor.pointee.threadID = 0
         tm_store64(&ring.pointee.claim, cursor.pointee.tail)
         tm_store32(&ring.pointee.tid, 0)
         tm_store32(&ring.pointee.state, TM_RING_FREE.rawValue)

@@ -23,6 +23,29 @@ extension Unsafe {
         /// Live blocks that the program told to forget: they were neither freed nor are they alive.
         var forgotten = 0
         var events = 0
+
+        /// A block of a domain.
+        mutating func allocate(_ bytes: Int, count: Int, clock: UInt64) {
+            allocations &+= 1
+            bytesAllocated &+= bytes
+            currentBytes &+= bytes
+            if currentBytes > peakBytes { resetPeak(count: count, clock: clock) }
+        }
+
+        mutating func free(_ bytes: Int) {
+            frees &+= 1
+            bytesFreed &+= bytes
+            currentBytes &-= bytes
+        }
+
+        /// Now is the peak.
+        @inline(__always)
+        mutating func resetPeak(count: Int, clock: UInt64) {
+            peakBytes = currentBytes
+            peakCount = count
+            peakClock = clock
+            peakNumber &+= 1
+        }
     }
 
     /// What a ring allocated last: a free of just this block makes it a temporary one.
@@ -43,7 +66,17 @@ extension Unsafe {
     struct Ledger {
         private(set) var live: LiveTable
         private(set) var rows: StackRows
+        /// Of malloc's blocks.
         private(set) var totals = Totals()
+        var domains: [Domain] = []
+        private(set) var threads: Threads
+        /// Live ranges of all domains, and the highest sum of malloc's blocks and them.
+        private(set) var tracked = Tally.zero
+        private(set) var tracedPeak = Tally.zero
+        /// Current bytes above this are a peak of malloc's blocks, or of these and the domains' together.
+        private var peakLimit = 0
+        /// Ranges of domains for which there was no room.
+        var untrackedRanges = 0
         var generation: UInt64 = 0
         /// The generation of the next block: the window's for the thread that it watches.
         var birthGeneration: UInt64 = 0
@@ -52,6 +85,7 @@ extension Unsafe {
         private var releases: Pages<Release>
         private(set) var releaseCount = 0
         private let region: Region
+        let seed: UInt64
         private var knownNodes = 0
 
         /// Births are kept in units of 2^shift ticks since the start.
@@ -65,9 +99,11 @@ extension Unsafe {
 
         init?(region: Region, seed: UInt64) {
             guard let live = LiveTable(seed: seed), let rows = StackRows(), let releases = Pages<Release>(capacity: 64),
-                let probes = ObjectProbes()
+                let threads = Threads(), let probes = ObjectProbes()
             else { return nil }
             self.probes = probes
+            self.threads = threads
+            self.seed = seed
             self.live = live
             self.rows = rows
             self.releases = releases
@@ -81,10 +117,12 @@ extension Unsafe {
             rows.free()
             releases.free()
             window.free()
+            threads.free()
             probes.free()
+            for domain in domains { domain.live.free() }
         }
 
-        var byteCount: Int { live.byteCount + rows.byteCount + releases.byteCount }
+        var byteCount: Int { domains.reduce(live.byteCount + rows.byteCount + releases.byteCount) { $0 + $1.live.byteCount } }
 
         mutating func setRate(ticksPerSecond: Double) {
             let units = Double(UInt64(1) << shift) * 1e6 / ticksPerSecond
@@ -101,7 +139,7 @@ extension Unsafe {
                 if row == 0 { return false }
             }
             guard address != 0, live.reserve() else { return false }
-            let birth = (clock &- start) >> shift & Block.mask48
+            let birth = birth(clock)
             let block = Block(address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: birthGeneration, birth: birth)
             if let old = live.insert(block) { replace(old) }
             let bytes = Int(size)
@@ -109,17 +147,12 @@ extension Unsafe {
             let pointer = rows.rows.base + row
             pointer.pointee.totalBytes &+= bytes
             pointer.pointee.totalCount &+= 1
-            rows.tick(row, bucket: Self.sizeBucket(size))
-            if pointer.pointee.untilProbe != 0 { probe(pointer, address) }
+            tickSize(row, size)
+            if probes.hasObjects { probes.count(row, address, of: pointer.pointee.totalCount) }
             totals.allocations &+= 1
             totals.bytesAllocated &+= bytes
             if birthGeneration == window.generation { window.allocate(stack: stack, size: bytes) }
-            if totals.currentBytes > totals.peakBytes {
-                totals.peakBytes = totals.currentBytes
-                totals.peakCount = live.count
-                totals.peakClock = clock
-                totals.peakNumber &+= 1
-            }
+            if totals.currentBytes > peakLimit { notePeak(clock: clock) }
             last = LastBlock(address: address, birth: birth)
             return true
         }
@@ -199,10 +232,25 @@ extension Unsafe {
         // MARK: Controls
 
         mutating func resetPeak(clock: UInt64) {
-            totals.peakBytes = totals.currentBytes
-            totals.peakCount = live.count
-            totals.peakClock = clock
-            totals.peakNumber &+= 1
+            totals.resetPeak(count: live.count, clock: clock)
+            resetDomainPeaks(clock: clock)
+            tracedPeak = Tally(bytes: totals.currentBytes, count: live.count) + tracked
+            peakLimit = totals.currentBytes
+        }
+
+        @inline(__always)
+        private mutating func notePeak(clock: UInt64) {
+            if totals.currentBytes > totals.peakBytes { totals.resetPeak(count: live.count, clock: clock) }
+            if totals.currentBytes &+ tracked.bytes > tracedPeak.bytes {
+                tracedPeak = Tally(bytes: totals.currentBytes &+ tracked.bytes, count: live.count &+ tracked.count)
+            }
+            peakLimit = min(totals.peakBytes, tracedPeak.bytes &- tracked.bytes)
+        }
+
+        /// Ranges of a domain came or went.
+        mutating func addTracked(_ change: Tally, clock: UInt64) {
+            tracked += change
+            notePeak(clock: clock)
         }
 
         /// Forgets everything that happened so far; generations go on.
@@ -210,7 +258,11 @@ extension Unsafe {
             let (events, number) = (totals.events, totals.peakNumber)
             releaseCount = 0
             window.forget()
+            removeDomains()
+            threads.removeAll()
+            probes.forgetRows()
             guard live.removeAll(), rows.removeAll() else { return false }
+            (tracked, tracedPeak, peakLimit, untrackedRanges) = (.zero, .zero, 0, 0)
             totals = Totals()
             totals.events = events
             totals.peakNumber = number &+ 1
@@ -223,9 +275,12 @@ extension Unsafe {
             releaseCount = 0
             totals.currentBytes = 0
             window.forget()
+            forgetDomains()
+            tracked = .zero
+            peakLimit = totals.peakBytes
             for row in 1..<rows.count {
                 let pointer = rows.rows.base + row
-                savePeak(pointer)
+                pointer.pointee.savePeak(peakNumber(pointer.pointee))
                 pointer.pointee.currentBytes = 0
                 pointer.pointee.currentCount = 0
             }
@@ -242,19 +297,19 @@ extension Unsafe {
 
         // MARK: Parts
 
+        /// The events that follow are of this thread. Returns its number.
+        mutating func select(thread id: UInt32) -> Int { threads.number(of: id) }
+
         @inline(__always)
-        private func savePeak(_ row: UnsafeMutablePointer<Row>) {
-            if row.pointee.peakNumber != totals.peakNumber {
-                row.pointee.peakNumber = totals.peakNumber
-                row.pointee.peakBytes = row.pointee.currentBytes
-                row.pointee.peakCount = row.pointee.currentCount
-            }
-        }
+        mutating func select(number: Int) { rows.select(thread: number) }
+
+        /// A thread has ended: another one may get its id.
+        mutating func end(thread id: UInt32) { threads.end(id) }
 
         @inline(__always)
         private mutating func add(_ row: Int, _ bytes: Int) {
             let pointer = rows.rows.base + row
-            savePeak(pointer)
+            pointer.pointee.savePeak(totals.peakNumber)
             pointer.pointee.currentBytes &+= bytes
             pointer.pointee.currentCount &+= 1
             totals.currentBytes &+= bytes
@@ -263,7 +318,7 @@ extension Unsafe {
         @inline(__always)
         private mutating func subtract(_ block: Block) {
             let pointer = rows.rows.base + block.row
-            savePeak(pointer)
+            pointer.pointee.savePeak(totals.peakNumber)
             pointer.pointee.currentBytes &-= block.size
             pointer.pointee.currentCount &-= 1
             totals.currentBytes &-= block.size
@@ -274,8 +329,16 @@ extension Unsafe {
         private mutating func countFree(_ block: Block, clock: UInt64) {
             totals.frees &+= 1
             totals.bytesFreed &+= block.size
+            tickLifetime(block, clock: clock)
+        }
+
+        @inline(__always)
+        mutating func tickLifetime(_ block: Block, clock: UInt64) {
             if microseconds != 0 { rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock)) }
         }
+
+        @inline(__always)
+        mutating func tickSize(_ row: Int, _ size: UInt64) { rows.tick(row, bucket: Self.sizeBucket(size)) }
 
         /// A block whose free was not seen: another one has its address now.
         private mutating func replace(_ old: Block) {
@@ -310,26 +373,22 @@ extension Unsafe {
 
         @inline(never)
         private mutating func addRow(_ stack: UInt32) -> Int {
-            if Int(stack) >= knownNodes {
-                knownNodes = max(region.nodesUsed, Int(TM_NODE_FIRST))
-                if Int(stack) >= knownNodes { return 0 }
-            }
-            let row = rows.add(stack)
-            if row != 0 && probes.isObjectStack(stack, in: region) { rows.rows[row].untilProbe = 1 }
+            let row = exists(stack) ? rows.add(stack) : 0
+            if row != 0 { probes.classify(row, stack: stack, in: region) }
             return row
         }
 
-        /// Looks at the first few objects of a stack, then at one each time their number has doubled.
-        @inline(__always)
-        private mutating func probe(_ row: UnsafeMutablePointer<Row>, _ address: UInt64) {
-            row.pointee.untilProbe &-= 1
-            let sighted = row.pointee.untilProbe & Row.sighted
-            if row.pointee.untilProbe != sighted { return }
-            let isAdded = probes.add(address)
-            // Objects that die at once are hard to meet alive: they are looked for more often.
-            let most = sighted != 0 ? 1 << 30 : 256
-            row.pointee.untilProbe = sighted | (isAdded && row.pointee.totalCount >= 8 ? UInt32(min(row.pointee.totalCount, most)) : 1)
+        /// A row for ranges of a domain.
+        mutating func addRow(_ stack: UInt32, domain: Int) -> Int { exists(stack) ? rows.add(stack, domain: domain + 1) : 0 }
+
+        private mutating func exists(_ stack: UInt32) -> Bool {
+            if Int(stack) < knownNodes { return true }
+            knownNodes = max(region.nodesUsed, Int(TM_NODE_FIRST))
+            return Int(stack) < knownNodes
         }
+
+        @inline(__always)
+        func birth(_ clock: UInt64) -> UInt64 { (clock &- start) >> shift & Block.mask48 }
 
         @inline(__always)
         private static func sizeBucket(_ size: UInt64) -> Int { min(64 &- size.leadingZeroBitCount, StackCost.sizeBuckets &- 1) }

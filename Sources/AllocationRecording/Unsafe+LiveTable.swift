@@ -59,7 +59,7 @@ extension Unsafe {
 
         init?(seed: UInt64) { self.init(seed: seed, chunks: 256) }
 
-        private init?(seed: UInt64, chunks: Int) {
+        init?(seed: UInt64, chunks: Int) {
             guard let tags = Pages<UInt8>(capacity: chunks * 16) else { return nil }
             guard let blocks = Pages<Block>(capacity: chunks * Self.perChunk) else {
                 tags.free()

@@ -21,6 +21,11 @@ extension Unsafe {
         /// The claim seen in the last round, and the time before which no event of it was missing then.
         var claim: UInt64 = 0
         var floor: UInt64 = 0
+        /// Id of the ring's thread, and its number among those that have rows of their own.
+        var threadID: UInt32 = 0
+        var thread = 0
+        /// What the next event is about, after one that names a domain; 0: nothing was named.
+        var domain: UInt64 = 0
         var wokenTail: UInt64 = 0
         var sweptHead: UInt64 = 0
     }
@@ -47,7 +52,8 @@ extension Unsafe {
         }
 
         /// Bit n: kind n makes an address live. At equal times such events come after those that release one.
-        private static let allocating: UInt64 = 1 << TM_EVENT_ALLOCATE.rawValue | 1 << TM_EVENT_REALLOC_RESULT.rawValue
+        private static let allocating: UInt64 =
+            1 << TM_EVENT_ALLOCATE.rawValue | 1 << TM_EVENT_REALLOC_RESULT.rawValue | 1 << TM_EVENT_TRACK.rawValue
         /// Events between a prefetch and its use.
         private static let tagDistance: UInt64 = 24
         private static let slotDistance: UInt64 = 12
@@ -83,6 +89,18 @@ extension Unsafe {
         @inline(__always)
         private static func key(_ timeKind: UInt64) -> UInt64 {
             (timeKind >> 4) << 1 | (allocating >> (timeKind & 15)) & 1
+        }
+
+        /// Events that come from a ring from now on are of the thread that it belongs to.
+        mutating func setThread(ofRing index: Int, id: UInt32) {
+            let cursor = cursors.base + index
+            cursor.pointee.threadID = id
+            cursor.pointee.thread = ledger.select(thread: id)
+        }
+
+        /// All threads were forgotten: those that still have rings are numbered anew.
+        mutating func renumberThreads() {
+            for index in 0..<cursorCount { setThread(ofRing: index, id: cursors[index].threadID) }
         }
 
         /// The time of the last published event.
@@ -131,6 +149,7 @@ extension Unsafe {
             let cursor = cursors.base + ring
             let isWatched = ledger.window.thread != 0 && tm_load32(&cursor.pointee.ring.pointee.tid) == ledger.window.thread
             ledger.birthGeneration = isWatched ? ledger.window.generation : ledger.generation
+            ledger.select(number: cursor.pointee.thread)
             let events = cursor.pointee.events
             let mask = cursor.pointee.mask
             let head = cursor.pointee.head
@@ -169,6 +188,14 @@ extension Unsafe {
                     isSound = ledger.result(address: address, size: size, stack: stack, ring: ring, clock: clock, last: &last)
                 case TM_EVENT_REALLOC_FAILED.rawValue:
                     isSound = ledger.fail(address: address, ring: ring)
+                case TM_EVENT_DOMAIN.rawValue:
+                    cursor.pointee.domain = address
+                case TM_EVENT_TRACK.rawValue:
+                    isSound = ledger.track(domain: cursor.pointee.domain, address: address, size: size, stack: stack, clock: clock)
+                    cursor.pointee.domain = 0
+                case TM_EVENT_UNTRACK.rawValue:
+                    ledger.untrack(domain: cursor.pointee.domain, address: address, clock: clock)
+                    cursor.pointee.domain = 0
                 case TM_EVENT_CONTROL.rawValue:
                     stop = .control(kind: address, argument: size, clock: clock)
                     break loop

@@ -14,14 +14,24 @@ extension Unsafe {
         var peakCount = 0
         var peakNumber: UInt64 = 0
         var node: UInt32 = 0
-        /// Allocations until one is looked at for its type, with `sighted` when one has told it; 0: they are no objects.
-        var untilProbe: UInt32 = 0
-        static let sighted: UInt32 = 1 << 31
+        /// Number of the thread whose allocations these are; 0: of all that have no rows of their own.
+        var thread: UInt16 = 0
+        /// 0: blocks of malloc; else one more than the index of the domain.
+        var domain: UInt16 = 0
 
-        /// The stack allocates objects.
-        var isObjects: Bool { untilProbe != 0 }
+        init(node: UInt32, thread: Int, domain: Int) {
+            self.node = node
+            self.thread = UInt16(truncatingIfNeeded: thread)
+            self.domain = UInt16(truncatingIfNeeded: domain)
+        }
 
-        init(node: UInt32) { self.node = node }
+        @inline(__always)
+        mutating func savePeak(_ number: UInt64) {
+            if peakNumber == number { return }
+            peakNumber = number
+            peakBytes = currentBytes
+            peakCount = currentCount
+        }
 
         func peak(_ number: UInt64) -> Tally {
             peakNumber == number ? Tally(bytes: peakBytes, count: peakCount) : Tally(bytes: currentBytes, count: currentCount)
@@ -47,39 +57,77 @@ extension Unsafe {
         static let fullTag: UInt32 = 63
     }
 
-    /// Rows of the stacks that were charged. A node of the recording finds its row through `rowOfNode`.
+    /// Rows of the stacks that were charged, apart for each thread. A node of the recording finds its row through a table of
+    /// the thread's: the event loop selects the table once for a run of events.
     struct StackRows {
         private(set) var rows: Pages<Row>
         private(set) var details: Pages<Detail>
+        /// The selected thread's table, and its number.
         private var rowOfNode: Pages<UInt32>
+        private(set) var selected = 0
+        /// By thread. The selected one's is out of date.
+        private var tables: [Pages<UInt32>]
+        /// 1 for nodes that have a row.
+        private var isCharged: Pages<UInt8>
         private var histograms: Pages<UInt64>
         /// Rows in use. Row 0 is never used, so that 0 can mean "none".
         private(set) var count = 1
         private var histogramCount = 0
+        /// Rows of stacks that have another thread's row already.
+        private(set) var repeatedCount = 0
+        /// Then further ones are the row of all threads together: 64 MiB.
+        static let mostRepeated = 1 << 19
 
         /// Size buckets, then lifetime buckets.
         static let buckets = StackCost.sizeBuckets + StackCost.lifetimeBuckets
 
         init?() {
             guard let rows = Pages<Row>(capacity: 256), let details = Pages<Detail>(capacity: 256),
-                let rowOfNode = Pages<UInt32>(capacity: 4096), let histograms = Pages<UInt64>(capacity: 64 * Self.buckets)
+                let rowOfNode = Pages<UInt32>(capacity: 4096), let isCharged = Pages<UInt8>(capacity: 4096),
+                let histograms = Pages<UInt64>(capacity: 64 * Self.buckets)
             else { return nil }
             self.rows = rows
             self.details = details
             self.rowOfNode = rowOfNode
+            self.isCharged = isCharged
+            tables = [rowOfNode]
             self.histograms = histograms
         }
 
         func free() {
             rows.free()
             details.free()
+            for (thread, table) in tables.enumerated() where thread != selected { table.free() }
             rowOfNode.free()
+            isCharged.free()
             histograms.free()
         }
 
-        var byteCount: Int { rows.byteCount + details.byteCount + rowOfNode.byteCount + histograms.byteCount }
+        var byteCount: Int {
+            var bytes = rows.byteCount + details.byteCount + histograms.byteCount + isCharged.byteCount + rowOfNode.byteCount
+            for (thread, table) in tables.enumerated() where thread != selected { bytes += table.byteCount }
+            return bytes
+        }
 
-        /// The row of a node, 0 when it has none yet.
+        /// Rows are those of this thread from now on; of all threads together when memory is short.
+        @inline(__always)
+        mutating func select(thread: Int) {
+            if thread != selected { change(to: thread) }
+        }
+
+        @inline(never)
+        private mutating func change(to thread: Int) {
+            tables[selected] = rowOfNode
+            selected = 0
+            while tables.count <= thread {
+                guard let table = Pages<UInt32>(capacity: 4096) else { break }
+                tables.append(table)
+            }
+            if thread < tables.count { selected = thread }
+            rowOfNode = tables[selected]
+        }
+
+        /// The row of a node on the selected thread, 0 when it has none yet.
         @inline(__always)
         func find(_ node: UInt32) -> Int {
             Int(node) < rowOfNode.capacity ? Int(rowOfNode.base[Int(node)]) : 0
@@ -91,21 +139,47 @@ extension Unsafe {
             tm_prefetch(details.base + row)
         }
 
-        /// Makes a row; 0 when memory is short. The caller has checked that the node exists.
+        /// Makes a row for malloc's blocks; 0 when memory is short. The caller has checked that the node exists.
         mutating func add(_ node: UInt32) -> Int {
-            guard rows.grow(to: count + 1), details.grow(to: count + 1), rowOfNode.grow(to: Int(node) + 1) else { return 0 }
-            rows[count] = Row(node: node)
+            guard rowOfNode.grow(to: Int(node) + 1), isCharged.grow(to: Int(node) + 1) else { return 0 }
+            var row = 0
+            if selected != 0 && isCharged[Int(node)] != 0 {
+                if repeatedCount >= Self.mostRepeated {
+                    row = shared(node)
+                    rowOfNode[Int(node)] = UInt32(truncatingIfNeeded: row)
+                    return row
+                }
+                repeatedCount += 1
+            }
+            row = add(node, domain: 0)
+            rowOfNode[Int(node)] = UInt32(truncatingIfNeeded: row)
+            isCharged[Int(node)] = 1
+            return row
+        }
+
+        /// Makes a row that `find` does not find.
+        mutating func add(_ node: UInt32, domain: Int) -> Int {
+            guard rows.grow(to: count + 1), details.grow(to: count + 1) else { return 0 }
+            rows[count] = Row(node: node, thread: selected, domain: domain)
             details[count] = Detail()
-            rowOfNode[Int(node)] = UInt32(truncatingIfNeeded: count)
             count += 1
             return count - 1
+        }
+
+        /// The row of all threads that have none of their own.
+        private mutating func shared(_ node: UInt32) -> Int {
+            let thread = selected
+            select(thread: 0)
+            defer { select(thread: thread) }
+            let row = find(node)
+            return row != 0 ? row : add(node)
         }
 
         /// The rows with the most live bytes, largest first.
         func largest(_ most: Int) -> [(row: Int, bytes: Int)] {
             var result: [(row: Int, bytes: Int)] = []
             var least = 0
-            for row in 1..<count where rows[row].currentBytes > least {
+            for row in 1..<count where rows[row].currentBytes > least && rows[row].domain == 0 {
                 let bytes = rows[row].currentBytes
                 result.insert((row, bytes), at: result.firstIndex { $0.bytes < bytes } ?? result.count)
                 if result.count > most { result.removeLast() }

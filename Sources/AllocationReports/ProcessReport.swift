@@ -7,7 +7,11 @@ package struct ProcessReport {
         var process: ProcessSummary
         var callSites: Int
         var callStacks: Int
+        var threads: [ThreadFigures]
     }
+
+    /// Threads that the text shows.
+    private static let mostThreads = 8
 
     private let rows: [Row]
     private let isComplete: Bool
@@ -19,9 +23,21 @@ package struct ProcessReport {
         for snapshot in snapshots {
             let sites = try [snapshot].statisticTable(groupedBy: .line, measuring: .total, limit: 0)
             rows.append(
-                Row(process: snapshot.process, callSites: sites.groupCount, callStacks: snapshot.costs.count { $0.total != .zero }))
+                Row(
+                    process: snapshot.process, callSites: sites.groupCount, callStacks: ProcessReport.stackCount(snapshot),
+                    threads: ThreadFigures.all(snapshot)))
         }
         self.rows = rows
+    }
+
+    /// Stacks of malloc's blocks; each has a cost for every thread that it was seen on.
+    private static func stackCount(_ snapshot: Snapshot) -> Int {
+        var last: Int32?
+        return snapshot.costs.count { cost in
+            guard cost.domain == 0, cost.total != .zero, cost.stack != last else { return false }
+            last = cost.stack
+            return true
+        }
     }
 
     package func text(_ style: TextStyle = .plain) -> String {
@@ -46,6 +62,16 @@ package struct ProcessReport {
             ("stacks by libunwind", process.walkFallbacks),
         ]
         for (name, value) in odd where value != 0 { text += ProcessFigures.line(name, PrintableText.number(value), style) }
+        if row.threads.count > 1 {
+            for thread in row.threads.prefix(ProcessReport.mostThreads) { text += ProcessFigures.line("thread", thread.text, style) }
+            let others = row.threads.count - ProcessReport.mostThreads
+            if others > 0 { text += ProcessFigures.line("", "\(PrintableText.count(others, "further thread"))", style) }
+        }
+        for domain in process.domains {
+            let figures =
+                "\(ProcessFigures.memory(domain.current)), at most \(ProcessFigures.memory(domain.peak)); not in the figures above"
+            text += ProcessFigures.line("domain \(domain.domain)", figures, style)
+        }
         let collector = "\(PrintableText.count(process.collectorEvents, "event")), \(TextForm.size(process.collectorMemory)) of memory"
         text += ProcessFigures.line("collector", collector, style)
         for warning in process.warnings { text += style.warning("  warning: \(PrintableText.name(warning))") + "\n" }
@@ -94,7 +120,19 @@ package struct ProcessReport {
             ("walks", .integer(process.walks)), ("walkDifferences", .integer(process.walkDifferences)),
             ("walkFallbacks", .integer(process.walkFallbacks)), ("warnings", .array(process.warnings.map(JSONValue.string))),
         ]
-        return identity + command + pid + figures + further
+        let threads: [(String, JSONValue)] = [("byThread", .array(row.threads.map(\.json)))]
+        let domains: [(String, JSONValue)] =
+            process.domains.isEmpty ? [] : [("domains", .array(process.domains.map(ProcessReport.json)))]
+        return identity + command + pid + figures + further + threads + domains
+    }
+
+    private static func json(_ domain: DomainSummary) -> JSONValue {
+        .object([
+            ("domain", .integer(domain.domain)), ("allocations", .integer(domain.allocations)), ("frees", .integer(domain.frees)),
+            ("bytesAllocated", .integer(domain.bytesAllocated)), ("bytesFreed", .integer(domain.bytesFreed)),
+            ("currentBlocks", .integer(domain.current.count)), ("currentBytes", .integer(domain.current.bytes)),
+            ("peakBlocks", .integer(domain.peak.count)), ("peakBytes", .integer(domain.peak.bytes)),
+        ])
     }
 }
 

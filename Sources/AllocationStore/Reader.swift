@@ -27,9 +27,10 @@ struct Reader {
         let locations = try readLocations(modules)
         try readFrames(locations)
         let nodes = try readNodes(locations)
-        try readCosts(nodes)
-        try readGenerations(nodes)
-        try readObjects(nodes)
+        let threads = try readThreads()
+        try readCosts(nodes, threads)
+        try readGenerations(nodes, threads)
+        try readObjects(nodes, threads)
         try readTimeline(nodes)
         return (snapshots, complete[0])
     }
@@ -104,6 +105,14 @@ struct Reader {
         }
         _ = try readGrouped(Schema.warning, snapshots.count) { row, process throws(StoreError) in
             snapshots[process].process.warnings.append(try text(row, 2))
+        }
+        _ = try readGrouped(Schema.domain, snapshots.count) { row, process throws(StoreError) in
+            let number = try row.domain(2)
+            guard number > snapshots[process].process.domains.last?.domain ?? 0 else { throw damaged("domain is out of order") }
+            snapshots[process].process.domains.append(
+                DomainSummary(
+                    domain: number, allocations: try row.amount(3), frees: try row.amount(4), bytesAllocated: try row.amount(5),
+                    bytesFreed: try row.amount(6), current: try row.tally(7), peak: try row.tally(9)))
         }
         (self.snapshots, self.nodeCounts) = (snapshots, nodeCounts)
     }
@@ -212,12 +221,32 @@ struct Reader {
         return numbering
     }
 
-    private mutating func readCosts(_ nodes: Numbering) throws(StoreError) {
+    private mutating func readThreads() throws(StoreError) -> Numbering {
+        var snapshots = take()
+        for index in snapshots.indices { snapshots[index].threads = [] }
+        let numbering = try readGrouped(Schema.thread, snapshots.count) { row, process throws(StoreError) in
+            snapshots[process].threads.append(TracedThread(id: try row.int32(2), name: try text(row, 3)))
+        }
+        for index in snapshots.indices {
+            if snapshots[index].threads.isEmpty { snapshots[index].threads = [.others] }
+            guard snapshots[index].threads[0].id == 0 else { throw damaged("thread does not begin with all others") }
+        }
+        self.snapshots = snapshots
+        return numbering
+    }
+
+    private mutating func readCosts(_ nodes: Numbering, _ threads: Numbering) throws(StoreError) {
         var (snapshots, budget) = (take(), budget)
         _ = try readGrouped(Schema.cost, snapshots.count) { row, process throws(StoreError) in
             guard let stack = nodes.index(of: try row.integer(2), in: process) else { throw damaged("a cost has no stack") }
-            if let last = snapshots[process].costs.last, last.stack >= stack { throw damaged("cost is out of order") }
+            guard let thread = threads.index(of: try row.integer(17), in: process) else { throw damaged("a cost has no thread") }
             var cost = StackCost(stack: stack)
+            (cost.domain, cost.thread) = (try row.domain(16), thread)
+            if let last = snapshots[process].costs.last,
+                (last.stack, last.domain, last.thread) >= (cost.stack, cost.domain, cost.thread)
+            {
+                throw damaged("cost is out of order")
+            }
             cost.current = try row.tally(4)
             cost.peak = try row.tally(6)
             cost.total = try row.tally(8)
@@ -238,25 +267,29 @@ struct Reader {
 
     // History
 
-    private mutating func readGenerations(_ nodes: Numbering) throws(StoreError) {
+    private mutating func readGenerations(_ nodes: Numbering, _ threads: Numbering) throws(StoreError) {
         var snapshots = take()
         let generations = try readGrouped(Schema.generation, snapshots.count) { row, process throws(StoreError) in
             snapshots[process].marks.append(Mark(name: try text(row, 2), start: try row.real(3)))
         }
         _ = try readGrouped(Schema.alive, snapshots.count) { row, process throws(StoreError) in
             guard let stack = nodes.index(of: try row.integer(2), in: process),
-                let generation = generations.index(of: try row.integer(3), in: process)
-            else { throw damaged("live memory has no stack or generation") }
-            if let last = snapshots[process].liveByGeneration.last, (last.stack, last.generation) >= (stack, generation) {
+                let generation = generations.index(of: try row.integer(3), in: process),
+                let thread = threads.index(of: try row.integer(7), in: process)
+            else { throw damaged("live memory has no stack, generation or thread") }
+            let cost = GenerationCost(
+                stack: stack, domain: try row.domain(6), thread: thread, generation: generation, live: try row.tally(4))
+            if let last = snapshots[process].liveByGeneration.last,
+                (last.stack, last.domain, last.thread, last.generation) >= (cost.stack, cost.domain, cost.thread, cost.generation)
+            {
                 throw damaged("alive is out of order")
             }
-            snapshots[process].liveByGeneration.append(
-                GenerationCost(stack: stack, generation: generation, live: try row.tally(4)))
+            snapshots[process].liveByGeneration.append(cost)
         }
         self.snapshots = snapshots
     }
 
-    private mutating func readObjects(_ nodes: Numbering) throws(StoreError) {
+    private mutating func readObjects(_ nodes: Numbering, _ threads: Numbering) throws(StoreError) {
         var snapshots = take()
         var numbers: [String: Int32] = [:]
         var process = 0
@@ -266,14 +299,17 @@ struct Reader {
                 numbers = [:]
             }
             guard let stack = nodes.index(of: try row.integer(2), in: index) else { throw damaged("objects have no stack") }
-            if let last = snapshots[index].objects.last, last.stack > stack { throw damaged("object is out of order") }
-            let name = try text(row, 3)
+            guard let thread = threads.index(of: try row.integer(3), in: index) else { throw damaged("objects have no thread") }
+            if let last = snapshots[index].objects.last, (last.stack, last.thread) > (stack, thread) {
+                throw damaged("object is out of order")
+            }
+            let name = try text(row, 4)
             let type = numbers[name] ?? Int32(snapshots[index].types.count)
             if Int(type) == snapshots[index].types.count {
                 snapshots[index].types.append(name)
                 numbers[name] = type
             }
-            snapshots[index].objects.append(ObjectCost(stack: stack, type: type, live: try row.tally(4)))
+            snapshots[index].objects.append(ObjectCost(stack: stack, thread: thread, type: type, live: try row.tally(5)))
         }
         self.snapshots = snapshots
     }
@@ -346,6 +382,13 @@ extension Statement {
     fileprivate func amount(_ column: Int32) throws(StoreError) -> Int {
         let value = try integer(column)
         guard value >= 0 else { throw damaged("an amount is negative") }
+        return value
+    }
+
+    /// 0 for malloc's blocks, else a number that a program gave.
+    fileprivate func domain(_ column: Int32) throws(StoreError) -> Int {
+        let value = try integer(column)
+        guard UInt32(exactly: value) != nil else { throw damaged("there is no domain \(value)") }
         return value
     }
 

@@ -20,6 +20,12 @@ enum Schema {
 
         var creation: String { "CREATE TABLE \(name)(id INTEGER PRIMARY KEY, \(columns.joined(separator: ", ")))" }
         var insertion: String { "INSERT INTO \(name) VALUES(?\(String(repeating: ",?", count: columns.count)))" }
+        /// Several rows that go to the end, their numbers given by SQLite.
+        func insertion(rows: Int) -> String {
+            let names = columns.map { String($0.prefix { $0 != " " }) }.joined(separator: ",")
+            let row = "(?\(String(repeating: ",?", count: columns.count - 1)))"
+            return "INSERT INTO \(name)(\(names)) VALUES \([String](repeating: row, count: rows).joined(separator: ","))"
+        }
         /// Indices that somebody added are not trusted.
         var selection: String {
             "SELECT id, \(columns.map { String($0.prefix { $0 != " " }) }.joined(separator: ", ")) FROM \(name) NOT INDEXED ORDER BY id"
@@ -52,25 +58,32 @@ enum Schema {
         "is_inlined INTEGER NOT NULL", "is_async INTEGER NOT NULL", "is_system INTEGER NOT NULL")
     // By far the longest table: its process is told by `process.node_count`.
     static let node = Table("node", "parent INTEGER NOT NULL", "location INTEGER NOT NULL")
+    static let thread = Table("thread", "process INTEGER NOT NULL", "tid INTEGER NOT NULL", "name INTEGER NOT NULL")
+    static let domain = Table(
+        "domain", "process INTEGER NOT NULL", "number INTEGER NOT NULL", "allocations INTEGER NOT NULL", "frees INTEGER NOT NULL",
+        "bytes_allocated INTEGER NOT NULL", "bytes_freed INTEGER NOT NULL", "current_bytes INTEGER NOT NULL",
+        "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL")
     static let cost = Table(
         "cost", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "site INTEGER", "current_bytes INTEGER NOT NULL",
         "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL", "total_bytes INTEGER NOT NULL",
         "total_count INTEGER NOT NULL", "temporary_bytes INTEGER NOT NULL", "temporary_count INTEGER NOT NULL",
-        "growth_bytes INTEGER NOT NULL", "growth_count INTEGER NOT NULL", "sizes BLOB", "lifetimes BLOB")
+        "growth_bytes INTEGER NOT NULL", "growth_count INTEGER NOT NULL", "sizes BLOB", "lifetimes BLOB",
+        "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
     static let generation = Table("generation", "process INTEGER NOT NULL", "name INTEGER NOT NULL", "start REAL NOT NULL")
     static let alive = Table(
         "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
-        "count INTEGER NOT NULL")
+        "count INTEGER NOT NULL", "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
     static let object = Table(
-        "object", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "type INTEGER NOT NULL", "current_bytes INTEGER NOT NULL",
-        "current_count INTEGER NOT NULL")
+        "object", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "thread INTEGER NOT NULL", "type INTEGER NOT NULL",
+        "current_bytes INTEGER NOT NULL", "current_count INTEGER NOT NULL")
     static let moment = Table(
         "moment", "process INTEGER NOT NULL", "time REAL NOT NULL", "bytes INTEGER NOT NULL", "count INTEGER NOT NULL",
         "resident_bytes INTEGER NOT NULL")
     static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
 
     static let tables = [
-        file, text, process, argument, warning, module, location, frame, node, cost, generation, alive, object, moment, momentStack,
+        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, object,
+        moment, momentStack,
     ]
 
     /// For people with `sqlite3`: the same with names instead of numbers. Never read by us.
@@ -90,8 +103,10 @@ enum Schema {
         """
         CREATE VIEW stacks AS SELECT c.process, c.stack, f.function, f.file, f.line, coalesce(f.module, t.value) AS module,
             iif(f.frame IS NULL, l.address - coalesce(m.bias, 0), NULL) AS address, c.current_bytes, c.current_count, c.peak_bytes,
-            c.peak_count, c.total_bytes, c.total_count, c.temporary_bytes, c.temporary_count
-        FROM cost c LEFT JOIN frames f ON f.frame = c.site LEFT JOIN node n ON n.id = c.stack
+            c.peak_count, c.total_bytes, c.total_count, c.temporary_bytes, c.temporary_count,
+            c.domain, th.tid, tn.value AS thread
+        FROM cost c JOIN thread th ON th.id = c.thread JOIN text tn ON tn.id = th.name
+            LEFT JOIN frames f ON f.frame = c.site LEFT JOIN node n ON n.id = c.stack
             LEFT JOIN location l ON l.id = n.location LEFT JOIN module m ON m.id = l.module LEFT JOIN text t ON t.id = m.path
         """,
         """

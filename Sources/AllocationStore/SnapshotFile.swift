@@ -55,6 +55,7 @@ package struct SnapshotFile: Sendable {
         }
         let version = number(start, at: 60)
         if version > Schema.version { throw .newer(path: path, version: version) }
+        if version > 0 && version < Schema.version { throw .older(path: path, version: version) }
         if version != Schema.version { throw .damaged(path: path, detail: "there is no file version \(version)") }
         var reader = try Reader(path, size: size)
         return try reader.read()

@@ -10,6 +10,7 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
     case empty(path: String)
     case foreign(path: String)
     case newer(path: String, version: Int)
+    case older(path: String, version: Int)
     /// `detail`: what SQLite said, or what does not add up.
     case damaged(path: String, detail: String)
     case exists(path: String)
@@ -27,6 +28,9 @@ package enum StoreError: Error, Hashable, Sendable, CustomStringConvertible {
         case .foreign(let path): "\(path) is not a snapshot file of tracemalloc"
         case .newer(let path, let version):
             "\(path) has file version \(version), this tracemalloc reads \(Schema.version) at most; a newer tracemalloc can read it"
+        case .older(let path, let version):
+            "\(path) has file version \(version), this tracemalloc reads \(Schema.version); "
+                + "record it again, or read it with the one that wrote it"
         case .damaged(let path, let detail): "\(path) is damaged (\(detail)); record it again or use another copy"
         case .exists(let path): "\(path) exists already; choose another name, or overwrite it with --force"
         case .noDirectory(let path): "\(path) cannot be written: its directory does not exist"

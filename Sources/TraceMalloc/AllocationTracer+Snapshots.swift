@@ -19,8 +19,10 @@ extension AllocationTracer {
 
     /// The call stack that allocated the block that an address lies in; nil when none is known.
     ///
+    /// - Parameter domain: 0 for blocks of malloc, else that of a range that was given to `track`.
+    ///
     /// Cost: one pass over all live blocks.
-    public static func traceback(containing address: UnsafeRawPointer) -> CallStack? {
-        Tracer.shared.callStack(containing: UInt64(UInt(bitPattern: address)))
+    public static func traceback(containing address: UnsafeRawPointer, domain: Int = 0) -> CallStack? {
+        Tracer.shared.callStack(containing: UInt64(UInt(bitPattern: address)), domain: domain)
     }
 }

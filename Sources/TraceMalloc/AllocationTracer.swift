@@ -40,8 +40,8 @@ public enum AllocationTracer {
     /// How many innermost frames of a stack are kept: the value of the last `start`.
     public static var frameLimit: Int { Tracer.shared.frameLimit }
 
-    /// Bytes and blocks that are alive of what was traced, and the highest number of bytes so far with the blocks of that
-    /// moment. Exact: it includes every allocation and release that happened before the call, on any thread.
+    /// Bytes and blocks that are alive of what was traced, ranges of `track` included, and the highest number of bytes
+    /// so far with the blocks of that moment. Exact: it includes every allocation and release that happened before the call, on any thread.
     ///
     /// Zero when tracing is off, and under `tracemalloc run`. Cost: about 0.1 ms.
     public static var tracedMemory: TracedMemory { Tracer.shared.tracedMemory() }
@@ -53,7 +53,7 @@ public enum AllocationTracer {
     public static func resetPeak() { _ = tm_reset_peak() }
 
     /// Forgets all blocks and totals and goes on tracing. Releases of forgotten blocks are ignored.
-    public static func clearTraces() { _ = tm_clear() }
+    public static func clearTraces() { Tracer.shared.clear() }
 
     /// Begins a new generation: a snapshot tells for each generation what is still alive of what was allocated in it.
     /// Does nothing when tracing is off.

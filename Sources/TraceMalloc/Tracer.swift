@@ -21,6 +21,7 @@ final class Tracer: Sendable {
     }
 
     private let state = Mutex(State())
+    let tracked = Mutex(TrackedDomains())
 
     var frameLimit: Int {
         tm_ignore_begin()
@@ -34,6 +35,7 @@ final class Tracer: Sendable {
         // The answer is carried out of the lock as a value: typed errors do not pass through it.
         let failure: TracingError? = state.withLock { state in
             if tm_tracing() != TM_TRACING_OFF { return nil }
+            tracked.withLock { $0.removeAll() }
             var file: Int32 = -1
             let failed = tm_start_private(UInt32(frames), false, &file)
             guard failed == 0 else { return .cannotStart(String(cString: strerror(-failed))) }
@@ -59,7 +61,10 @@ final class Tracer: Sendable {
         defer { tm_ignore_end() }
         state.withLock { state in
             guard tm_tracing() == TM_TRACING_PRIVATE else { return }
-            tm_stop_private()
+            tracked.withLock { domains in
+                tm_stop_private()
+                domains.removeAll()
+            }
             state.collector?.setPaused(true)
         }
     }
@@ -94,11 +99,12 @@ final class Tracer: Sendable {
         return Self.named(collector.snapshot(at: tm_recording_now(), frameLimit: frameLimit))
     }
 
-    func callStack(containing address: UInt64) -> CallStack? {
+    func callStack(containing address: UInt64, domain: Int) -> CallStack? {
         tm_ignore_begin()
         defer { tm_ignore_end() }
         guard let collector = collector() else { return nil }
-        guard let block = collector.block(containing: address, at: tm_recording_now(), frameLimit: frameLimit) else { return nil }
+        guard let block = collector.block(containing: address, domain: domain, at: tm_recording_now(), frameLimit: frameLimit)
+        else { return nil }
         return try? Self.named(block.stack).statistics(groupedBy: .traceback).first?.callStack
     }
 

@@ -9,6 +9,7 @@ enum CommandError: Error, CustomStringConvertible {
     case unreadable(StoreError)
     case emptySnapshot(path: String)
     case unknownProcess(Int32, path: String, known: [Int32])
+    case unknownThread(String, path: String, known: [String])
     case unanswerable(ProfileError)
     case cannotPrint(SystemError)
     /// A running session could not be asked, or said no.
@@ -31,8 +32,8 @@ enum CommandError: Error, CustomStringConvertible {
 
     var exitCode: Int32 {
         switch self {
-        case .unreadable, .emptySnapshot, .unknownProcess, .unanswerable, .cannotPrint, .noAnswer, .binaryOnTerminal,
-            .cannotExport:
+        case .unreadable, .emptySnapshot, .unknownProcess, .unknownThread, .unanswerable, .cannotPrint, .noAnswer,
+            .binaryOnTerminal, .cannotExport:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
@@ -48,6 +49,8 @@ enum CommandError: Error, CustomStringConvertible {
         case .emptySnapshot(let path): "\(path) holds no process: nothing was recorded in that run"
         case .unknownProcess(let pid, let path, let known):
             "\(path) holds no process \(pid); it holds \(known.map(String.init).joined(separator: ", "))"
+        case .unknownThread(let name, let path, let known):
+            "\(path) holds no thread \(name); it holds \(known.prefix(20).joined(separator: ", "))\(known.count > 20 ? ", …" : "")"
         case .unanswerable(let error): "\(error)"
         case .cannotPrint(let error): "cannot write to standard output: \(error)"
         case .binaryOnTerminal(let format): "\(format) is not for terminals; name a file with -o, or send the output to a program"

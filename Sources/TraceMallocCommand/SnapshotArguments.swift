@@ -70,13 +70,30 @@ struct SelectionOptions: ParsableArguments {
     @Option(help: "Only this process of the file.")
     var pid: Int32?
 
+    @Option(help: ArgumentHelp("Only what this thread allocated: its number, or a pattern for its name.", valueName: "name|tid"))
+    var thread: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Only this domain: 0 for malloc's blocks, others for ranges that the program tracks itself.", valueName: "n"))
+    var domain: [Int] = []
+
     func read(_ path: String, attribution: Attribution = .user) throws(CommandError) -> [Snapshot] {
         let filters =
             include.flatMap { [Filter.include(file: $0), .include(function: $0), .include(module: $0)] }
             + exclude.flatMap { [Filter.exclude(file: $0), .exclude(function: $0), .exclude(module: $0)] }
         let snapshots = try SnapshotReader.read(path, pid: pid).snapshots
-        return filters.isEmpty ? snapshots : snapshots.map { $0.filtered(by: filters, attribution: attribution) }
+        let threads = thread.map { Filter.include(thread: $0) }
+        if let unknown = zip(thread, threads).first(where: { !snapshots.hasThread($0.1) }) {
+            throw .unknownThread(unknown.0, path: path, known: snapshots.flatMap(\.threads).map(\.description))
+        }
+        // Each kind of condition must hold.
+        let groups = [filters, threads, domain.map { Filter.include(domain: $0) }].filter { !$0.isEmpty }
+        return snapshots.map { snapshot in groups.reduce(snapshot) { $0.filtered(by: $1, attribution: attribution) } }
     }
+}
+
+extension [Snapshot] {
+    fileprivate func hasThread(_ filter: Filter) -> Bool { contains { $0.threads.contains(where: filter.matchesThread) } }
 }
 
 enum SnapshotReader {

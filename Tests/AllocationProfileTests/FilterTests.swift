@@ -8,17 +8,18 @@ import Testing
     @Test func matchesAnythingByDefault() {
         let filter = Filter.include()
         #expect(filter.isInclusive && !filter.allFrames)
-        #expect(filter.file == nil && filter.line == nil && filter.function == nil && filter.module == nil && filter.domain == nil)
+        #expect(filter.file == nil && filter.line == nil && filter.function == nil && filter.module == nil)
+        #expect(filter.domain == nil && filter.thread == nil)
         #expect(filter.matches(Frame()))
     }
 
     @Test(arguments: [Filter.include, Filter.exclude]) func matchesFileAndLine(
-        make: @Sendable (String?, Int?, String?, String?, Bool, Int?) -> Filter
+        make: @Sendable (String?, Int?, String?, String?, Bool, Int?, String?) -> Filter
     ) {
         let (abc5, abc10, other) = (Frame(text: "abc:5"), Frame(text: "abc:10"), Frame(text: "12356:5"))
-        #expect([abc5, abc10, other].map(make("abc", nil, nil, nil, false, nil).matches) == [true, true, false])
-        #expect([abc5, abc10, other].map(make("abc", 5, nil, nil, false, nil).matches) == [true, false, false])
-        #expect([abc5, abc10, Frame(text: "abc:0")].map(make("abc", 0, nil, nil, false, nil).matches) == [false, false, true])
+        #expect([abc5, abc10, other].map(make("abc", nil, nil, nil, false, nil, nil).matches) == [true, true, false])
+        #expect([abc5, abc10, other].map(make("abc", 5, nil, nil, false, nil, nil).matches) == [true, false, false])
+        #expect([abc5, abc10, Frame(text: "abc:0")].map(make("abc", 0, nil, nil, false, nil, nil).matches) == [false, false, true])
         #expect(Filter.include(file: "<unknown>").matches(Frame(text: "<unknown>:0")))
     }
 
@@ -111,5 +112,52 @@ import Testing
         #expect(filtered.process.temporaryAllocations == 4 && filtered.process.temporaryBytes == 32)
         #expect(filtered.process.threads == 4)
         #expect(filtered.timeline.isEmpty && filtered.liveByGeneration.count == 2)
+    }
+
+    private static let worker = TracedThread(id: 12, name: "worker 1")
+    private static let main = TracedThread(id: 11, name: "main")
+
+    private static let mixed: Snapshot = {
+        let stack = CallStack([Frame(text: "a.c:1")])
+        let other = CallStack([Frame(text: "b.c:2")])
+        return Snapshot(traces: [
+            Trace(size: 1, thread: main, callStack: stack), Trace(size: 2, thread: worker, callStack: stack),
+            Trace(size: 4, domain: 3, thread: worker, callStack: stack), Trace(size: 8, domain: 3, thread: main, callStack: other),
+            Trace(size: 16, callStack: other),
+        ])
+    }()
+
+    private static func bytes(_ filters: Filter...) -> Int { mixed.filtered(by: filters).total(of: .current).bytes }
+
+    @Test func tellsThreadsByNameAndNumber() {
+        #expect(Self.bytes(.include(thread: "worker*")) == 6)
+        #expect(Self.bytes(.include(thread: "worker ?")) == 6)
+        #expect(Self.bytes(.include(thread: "12")) == 6)
+        #expect(Self.bytes(.include(thread: "1")) == 0)
+        #expect(Self.bytes(.exclude(thread: "main")) == 22)
+        // Those without a name of their own: nothing is known of them.
+        #expect(Self.bytes(.include(thread: "")) == 16)
+        #expect(Self.bytes(.include(thread: "main"), .include(thread: "worker*")) == 15)
+        #expect(Filter.include(thread: "w*").thread == "w*")
+    }
+
+    @Test func tellsDomainsApart() {
+        #expect(Self.bytes(.include(domain: 0)) == 19)
+        #expect(Self.bytes(.include(domain: 3)) == 12)
+        #expect(Self.bytes(.exclude(domain: 3)) == 19)
+        #expect(Self.bytes(.include(domain: -1)) == 0)
+        #expect(Self.bytes(.exclude(file: "a.c", domain: 3)) == 27)
+        #expect(Self.bytes(.include(file: "a.c", domain: 3, thread: "worker 1")) == 4)
+        #expect(Self.bytes(.include(file: "b.c", domain: 3, thread: "worker 1")) == 0)
+    }
+
+    @Test func sumsUpDomainsApartFromTheProcess() {
+        let all = Self.mixed.filtered(by: [.include()])
+        #expect(all.process.current == Tally(bytes: 19, count: 3))
+        #expect(all.process.domains.map(\.domain) == [3])
+        #expect(all.process.domains.map(\.current) == [Tally(bytes: 12, count: 2)])
+        #expect(Self.mixed.filtered(by: [.include(thread: "main")]).process.domains.map(\.current.bytes) == [8])
+        #expect(all.traces.map(\.domain).sorted() == [0, 0, 0, 3, 3])
+        #expect(Set(all.traces.map(\.thread)) == [Self.main, Self.worker, .others])
     }
 }

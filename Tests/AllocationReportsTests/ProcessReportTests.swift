@@ -76,12 +76,16 @@ import Testing
             "truncatedStacks": 2, "peakRSS": 0, "collector": {"events": 2469127, "peakMemory": 12000000}, \(further), \
             "warnings": ["the recording is full\\u001b[2J"]
             """
+        let thread = """
+            {"tid": 0, "name": "", "allocations": 120, "bytesAllocated": 410600, "currentBlocks": 12, "currentBytes": 41060, \
+            "peakBlocks": 24, "peakBytes": 82120}
+            """
         let command = #""command": ["jq", ". | length", "big.json"]"#
         let joined = json.split(separator: "\n").map { $0.drop { $0 == " " } }.joined(separator: " ")
         #expect(
-            joined == "{ \(command), \"pid\": 1234, \(first), \"complete\": true, "
-                + "\"processes\": [ {\"pid\": 1234, \"parent\": null, \(command), \(first)}, "
-                + "{\"pid\": 1235, \"parent\": 1234, \(command), \(second)} ] }")
+            joined == "{ \(command), \"pid\": 1234, \(first), \"byThread\": [ \(thread) ], \"complete\": true, "
+                + "\"processes\": [ {\"pid\": 1234, \"parent\": null, \(command), \(first), \"byThread\": [\(thread)]}, "
+                + "{\"pid\": 1235, \"parent\": 1234, \(command), \(second), \"byThread\": []} ] }")
     }
 
     @Test func aRunningProcessHasNoExit() throws {

@@ -47,6 +47,9 @@ import Testing
         sql(path, "PRAGMA user_version=3")
         #expect(error(path) == .newer(path: path, version: 3))
         #expect(error(path)?.description.contains("a newer tracemalloc can read it") == true)
+        sql(path, "PRAGMA user_version=1")
+        #expect(error(path) == .older(path: path, version: 1))
+        #expect(error(path)?.description.contains("record it again") == true)
         sql(path, "PRAGMA user_version=0")
         #expect(error(path) == .damaged(path: path, detail: "there is no file version 0"))
     }

@@ -105,6 +105,12 @@ extension Snapshot {
         ] { summary[keyPath: field] = amount() }
         (summary.current, summary.peak) = (tally(), tally())
         summary.warnings = [name()]
+        for domain in [1, 7, Int(UInt32.max)] where Bool.random(using: &random) {
+            summary.domains.append(
+                DomainSummary(
+                    domain: domain, allocations: amount(), frees: amount(), bytesAllocated: amount(), bytesFreed: amount(),
+                    current: tally(), peak: tally()))
+        }
 
         var snapshot = Snapshot(process: summary)
         for _ in 0..<size / 10 {
@@ -128,9 +134,15 @@ extension Snapshot {
             let location = Int32.random(in: StackNode.lost..<Int32(size), using: &random)
             snapshot.nodes.append(StackNode(parent: Int32.random(in: 0..<Int32(index), using: &random), location: location))
         }
+        snapshot.threads.append(TracedThread(id: .max, name: name()))
+        snapshot.threads.append(TracedThread(id: 1, name: ""))
         snapshot.marks = [Mark(name: "", start: 0), Mark(name: name(), start: 0.5)]
-        for stack in 0..<Int32(size * 2) where Bool.random(using: &random) {
+        let places = (0..<Int32(size * 2)).flatMap { stack in
+            [0, 5, Int(UInt32.max)].flatMap { domain in (0..<Int32(3)).map { (stack, domain, $0) } }
+        }
+        for (stack, domain, thread) in places where Int.random(in: 0..<8, using: &random) == 0 {
             var cost = StackCost(stack: stack)
+            (cost.domain, cost.thread) = (domain, thread)
             (cost.current, cost.peak, cost.total, cost.temporary, cost.growth) = (tally(), tally(), tally(), tally(), tally())
             if Bool.random(using: &random) {
                 cost.sizes = (0..<StackCost.sizeBuckets).map { _ in random.next() >> UInt64.random(in: 0...63, using: &random) }
@@ -138,11 +150,12 @@ extension Snapshot {
             if Bool.random(using: &random) { cost.lifetimes = (0..<UInt64(StackCost.lifetimeBuckets)).map { $0 } }
             snapshot.costs.append(cost)
             for generation in 0..<Int32(2) where Bool.random(using: &random) {
-                snapshot.liveByGeneration.append(GenerationCost(stack: stack, generation: generation, live: tally()))
+                snapshot.liveByGeneration.append(
+                    GenerationCost(stack: stack, domain: domain, thread: thread, generation: generation, live: tally()))
             }
             snapshot.types = ["", "App.Node", "App.Leaf"]
-            for type in Int32(0)..<3 where Bool.random(using: &random) {
-                snapshot.objects.append(ObjectCost(stack: stack, type: type, live: tally()))
+            for type in Int32(0)..<3 where domain == 0 && Bool.random(using: &random) {
+                snapshot.objects.append(ObjectCost(stack: stack, thread: thread, type: type, live: tally()))
             }
         }
         for time in 0..<5 {
@@ -153,13 +166,14 @@ extension Snapshot {
     }
 
     /// Numbers of types are a file's own affair.
-    private var namedObjects: [String] { objects.map { "\($0.stack) \(types[Int($0.type)]) \($0.live)" } }
+    private var namedObjects: [String] { objects.map { "\($0.stack) \($0.thread) \(types[Int($0.type)]) \($0.live)" } }
 
     /// Names of the tables that differ.
     func differences(to other: Snapshot) -> [String] {
         [
             ("process", process == other.process), ("modules", modules == other.modules), ("locations", locations == other.locations),
-            ("nodes", nodes == other.nodes), ("costs", costs == other.costs), ("timeline", timeline == other.timeline),
+            ("nodes", nodes == other.nodes), ("threads", threads == other.threads), ("costs", costs == other.costs),
+            ("timeline", timeline == other.timeline),
             ("marks", marks == other.marks), ("liveByGeneration", liveByGeneration == other.liveByGeneration),
             ("objects", namedObjects == other.namedObjects),
         ].filter { !$0.1 }.map(\.0)

@@ -3,11 +3,12 @@
 //   TracerBehaviors             prints a line for each behavior; exit code 1 when one is not shown
 //   TracerBehaviors list        prints the sentences
 //   TracerBehaviors recorded    to be run under `tracemalloc run`: allocates, marks, and prints what the API says
+//   TracerBehaviors started     prints whether it is traced, how many frames are kept, and where a block came from
 //   TracerBehaviors idle        prints whether it is traced before and after start()
 import Glibc
 import TraceMalloc
 
-let behaviors = lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + threadBehaviors
+let behaviors = lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + threadBehaviors
 
 switch CommandLine.arguments.dropFirst().first {
 case nil:
@@ -23,6 +24,9 @@ case "recorded":
     let first = allocate(1234)
     AllocationTracer.markGeneration("from the program")
     let second = allocateElsewhere(4321)
+    try trackSlot(first.address, 34, domain: 5)
+    try trackSlot(first.address + 100, 66, domain: 5)
+    try AllocationTracer.untrack(first.address, domain: 5)
     do {
         _ = try AllocationTracer.takeSnapshot()
         print("snapshot: taken")
@@ -33,6 +37,12 @@ case "recorded":
     AllocationTracer.stop()
     print("tracing after stop: \(AllocationTracer.isTracing)")
     print("lines: \(first.line) \(second.line)")
+case "started":
+    // To be run with TRACEMALLOC_START=N.
+    print("tracing: \(AllocationTracer.isTracing)")
+    print("frames: \(AllocationTracer.frameLimit)")
+    let early = allocate(11)
+    print("traceback: \(AllocationTracer.traceback(containing: early.address)?.site ?? "none")")
 case "idle":
     print("tracing before start: \(AllocationTracer.isTracing)")
     try AllocationTracer.start()

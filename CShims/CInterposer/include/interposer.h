@@ -26,6 +26,12 @@ void tm_stop_private(void);
 bool tm_mark(const char *name);
 bool tm_reset_peak(void);
 bool tm_clear(void);
+// A range that the program uses as a block of its own, in a domain from 1 on; one that was tracked at the address is replaced.
+bool tm_track(uint32_t domain, const void *address, uint64_t size, uint32_t stack);
+bool tm_untrack(uint32_t domain, const void *address);
+
+// The number of the calling thread's stack without the caller's `own_frames` innermost ones; 0 when nothing is being recorded.
+uint32_t tm_stack_here(unsigned own_frames);
 
 // ---- Moments of the tracer's own
 // Between the two calls nothing that this thread does is recorded, but for the words above. They nest.

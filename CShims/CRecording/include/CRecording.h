@@ -14,6 +14,7 @@
 //   ring       single producer, single consumer queue of events of one thread. Ring 0 is shared, under a lock,
 //              by threads that have none of their own
 //   event      24 bytes: what happened, when, to which address
+//   domain     a name space of ranges that the program tracks by itself (pools, arenas); malloc's blocks are domain 0
 //   horizon    the time before which every event has been published; the collector merges rings up to it
 //
 // Trust: the collector treats every field as hostile, and copies before it checks.
@@ -24,7 +25,7 @@
 #include <stdint.h>
 
 #define TM_RECORDING_MAGIC UINT64_C(0x314352434f4c4c41)  // "ALLOCRC1"
-#define TM_RECORDING_VERSION 1u
+#define TM_RECORDING_VERSION 2u
 #define TM_PAGE 4096u
 
 // Names of files in a session directory. A recording is created as "new.PID.N" and renamed when its header is valid.
@@ -49,6 +50,9 @@ enum tm_event_kind {
     TM_EVENT_REALLOC_RESULT = 4,    // the new block: address, size, stack. Address 0: realloc(p, 0) freed the block
     TM_EVENT_REALLOC_FAILED = 5,    // the old block lives on: its address
     TM_EVENT_CONTROL = 6,           // address field: enum tm_control; size and stack fields: its arguments
+    TM_EVENT_DOMAIN = 7,            // address field: the domain that the ring's next event is about, 1...2^32 - 1
+    TM_EVENT_TRACK = 8,             // a range that the program says it uses: address, size, stack; replaces one at the address
+    TM_EVENT_UNTRACK = 9,           // it does not any more: address
 };
 
 enum tm_control {

@@ -45,6 +45,7 @@ struct SiteFacts: Sendable {
         var rows: [(site: Int32, generation: Int32, live: Tally)] = []
         var index = 0
         for row in snapshot.liveByGeneration where finished.contains(Int(row.generation)) && row.live.bytes > 0 {
+            // All costs of a stack have one site.
             while index < snapshot.costs.count && snapshot.costs[index].stack < row.stack { index += 1 }
             guard index < snapshot.costs.count, snapshot.costs[index].stack == row.stack else { continue }
             rows.append((siteOfCost[index], row.generation, row.live))

@@ -1,0 +1,102 @@
+// words.c: events that the program asks for, also from moments of the tracer's own, which are not recorded otherwise.
+#include "words.h"
+
+#include <string.h>
+
+#include "caller.h"
+#include "interposer.h"
+#include "recorder.h"
+
+// What a moment of the tracer's own has to be given back.
+struct word {
+    uint64_t epoch;
+    uint32_t ignored;
+};
+
+// Whether something may be said. word_end follows in any case.
+static bool word_begin(struct tm_thread *thread, struct word *word) {
+    word->ignored = thread->ignored;
+    if (word->ignored) {
+        thread->epoch = thread->epoch_outside;
+        thread->ignored = 0;
+    }
+    return tm_enter(thread, &word->epoch);
+}
+
+static void word_end(struct tm_thread *thread, const struct word *word, bool entered) {
+    if (entered) tm_leave(thread, word->epoch);
+    if (!word->ignored) return;
+    thread->epoch_outside = thread->epoch;
+    thread->ignored = word->ignored;
+    thread->epoch = TM_INSIDE;
+}
+
+bool tm_say(enum tm_control control, const char *text) {
+    struct tm_thread *thread = &tm_thread;
+    struct word word;
+    bool entered = word_begin(thread, &word);
+    if (entered) {
+        uint64_t argument = text && *text ? tm_text_add(text, strlen(text)) : 0;
+        tm_put_event(thread, true, TM_EVENT_CONTROL, control, argument, 0);
+    }
+    word_end(thread, &word, entered);
+    return entered;
+}
+
+bool tm_mark(const char *name) { return tm_say(TM_CONTROL_MARK, name); }
+bool tm_reset_peak(void) { return tm_say(TM_CONTROL_RESET_PEAK, NULL); }
+bool tm_clear(void) { return tm_say(TM_CONTROL_CLEAR, NULL); }
+
+// ---- Ranges that the program tracks by itself
+// Both events under one entry: on a ring that several threads share nothing comes between them.
+static bool say_of_range(uint32_t kind, uint32_t domain, const void *address, uint64_t size, uint32_t stack) {
+    struct tm_thread *thread = &tm_thread;
+    struct word word;
+    bool entered = word_begin(thread, &word);
+    if (entered) {
+        tm_put_event(thread, true, TM_EVENT_DOMAIN, domain, 0, 0);
+        tm_put_event(thread, true, kind, (uintptr_t)address, size, stack);
+    }
+    word_end(thread, &word, entered);
+    return entered;
+}
+
+bool tm_track(uint32_t domain, const void *address, uint64_t size, uint32_t stack) {
+    return say_of_range(TM_EVENT_TRACK, domain, address, size, stack);
+}
+
+bool tm_untrack(uint32_t domain, const void *address) { return say_of_range(TM_EVENT_UNTRACK, domain, address, 0, 0); }
+
+__attribute__((noinline)) uint32_t tm_stack_here(unsigned own_frames) {
+    struct tm_caller caller = TM_CALLER;
+    struct tm_thread *thread = &tm_thread;
+    struct word word;
+    bool entered = word_begin(thread, &word);
+    uint32_t stack = entered ? tm_stack_of(thread, caller) : 0;
+    for (; own_frames && stack >= TM_NODE_FIRST && stack < TM_NODES_MAX; own_frames--) {
+        // The outermost frame stays: a stack has one at least.
+        uint32_t parent = tm_recording.nodes[stack].parent;
+        if (parent < TM_NODE_FIRST) break;
+        stack = parent;
+    }
+    word_end(thread, &word, entered);
+    return stack;
+}
+
+// ---- Moments of the tracer's own
+void tm_ignore_begin(void) {
+    struct tm_thread *thread = &tm_thread;
+    if (thread->ignored++) return;
+    thread->epoch_outside = thread->epoch;
+    thread->epoch = TM_INSIDE;
+}
+
+void tm_ignore_end(void) {
+    struct tm_thread *thread = &tm_thread;
+    if (--thread->ignored == 0) thread->epoch = thread->epoch_outside;
+}
+
+uint64_t tm_recording_now(void) {
+    if (tm_recording.clock == TM_CLOCK_SHARED) return tm_load64(&tm_recording.header->shared_clock);
+    return tm_clock_after();
+}
