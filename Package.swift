@@ -48,6 +48,9 @@ let package = Package(
         // pprof files are gzip streams; libdw needs the same library already.
         .systemLibrary(name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
+        // The screen of a terminal, for `live`: knows every terminal, and how wide characters are.
+        .systemLibrary(name: "CNcurses", path: "CShims/CNcurses", providers: [.apt(["libncurses-dev"])]),
+
         // Linux calls that Swift's Glibc module lacks.
         .systemLibrary(name: "CLinux", path: "CShims/CLinux"),
 
@@ -64,8 +67,7 @@ let package = Package(
         .target(
             name: "TraceMalloc",
             dependencies: [
-                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer",
-                "CTraceMalloc",
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer", "CTraceMalloc",
             ],
             swiftSettings: swift),
         .target(
@@ -74,7 +76,7 @@ let package = Package(
             name: "TraceMallocCommand",
             dependencies: [
                 "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "AllocationReports",
-                "CLinux", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CLinux", "CNcurses", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swift),
 
@@ -88,7 +90,8 @@ let package = Package(
         .testTarget(name: "AllocationProfileTests", dependencies: ["AllocationProfile"], swiftSettings: swift),
         .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
         .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),
-        .testTarget(name: "AllocationStoreTests", dependencies: ["AllocationStore", "CSQLite"], swiftSettings: swift),
+        .testTarget(
+            name: "AllocationStoreTests", dependencies: ["AllocationStore", "AllocationReports", "CSQLite"], swiftSettings: swift),
         .testTarget(name: "HeapGraphTests", dependencies: ["HeapGraph"], swiftSettings: swift),
         .testTarget(name: "AllocationReportsTests", dependencies: ["AllocationReports", "CZlib"], swiftSettings: swift),
         .testTarget(name: "EndToEndTests", exclude: [], swiftSettings: swift),

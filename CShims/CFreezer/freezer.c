@@ -18,8 +18,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-// Thread-directed waits: other threads of ours may wait for children of their own, and must not see these stops.
-#define WAIT_FLAGS (__WALL | __WNOTHREAD | WNOHANG)
 #define STOP_LIMIT UINT64_C(500000000)
 // With PTRACE_SEIZE, the stop that PTRACE_INTERRUPT makes.
 #define EVENT_STOP 128
@@ -64,7 +62,7 @@ static struct tm_stopped *find(struct tm_scratch *scratch, int id) {
 // Takes what the kernel says about a thread. False: nothing yet.
 static bool hear(struct tm_stopped *thread) {
     int status = 0;
-    long heard = syscall(SYS_wait4, thread->id, &status, WAIT_FLAGS, NULL);
+    long heard = syscall(SYS_wait4, thread->id, &status, __WALL | WNOHANG, NULL);
     if (heard == 0) return false;
     if (heard < 0) {
         if (errno == EINTR) return false;
@@ -160,8 +158,7 @@ bool tm_stop_threads(struct tm_freeze *freeze, struct tm_scratch *scratch) {
 void tm_release_threads(struct tm_scratch *scratch) {
     for (size_t i = 0; i < scratch->thread_count; i++) {
         struct tm_stopped *thread = &scratch->threads[i];
-        // Only a stopped thread can be let go of; the others are, when we end. They get a moment.
-        for (int tries = 0; thread->state == TM_SEIZED && tries < 200 && !hear(thread); tries++) nap(1000000);
+        // The others are let go of when we end.
         if (thread->state == TM_STOPPED) syscall(SYS_ptrace, PTRACE_DETACH, (long)thread->id, 0L, (long)thread->signal);
     }
 }
@@ -171,7 +168,7 @@ static void keep(struct tm_scratch *scratch, const uint64_t *words, size_t count
         if (words[i]) scratch->words[scratch->word_count++] = words[i];
 }
 
-bool tm_read_registers(struct tm_freeze *freeze, struct tm_scratch *scratch) {
+bool tm_read_registers(struct tm_scratch *scratch) {
     static const size_t word = sizeof(uint64_t);
     for (size_t i = 0; i < scratch->thread_count; i++) {
         struct tm_stopped *thread = &scratch->threads[i];
@@ -192,85 +189,79 @@ bool tm_read_registers(struct tm_freeze *freeze, struct tm_scratch *scratch) {
             keep(scratch, scratch->vector, vector.iov_len / word);
         thread->words = scratch->word_count - thread->first_word;
     }
-    (void)freeze;
     return true;
 }
 
 // ---- The whole
-void tm_freeze_process(struct tm_freeze *freeze) {
-    freeze->fault = TM_FREEZE_DONE;
-    freeze->image = NULL;
-    freeze->file = -1;
-    freeze->bytes = 0;
-    int saved_errno = errno;
-    struct tm_scratch *scratch = (struct tm_scratch *)mmap(
-        NULL, sizeof(struct tm_scratch), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (scratch == MAP_FAILED) {
-        freeze->fault = TM_FREEZE_NO_MEMORY;
-        freeze->bytes = sizeof *scratch;
-        return;
-    }
+static void freeze_it(struct tm_freeze *freeze, struct tm_scratch *scratch) {
     uint64_t start = tm_freezer_now();
-    if (tm_stop_threads(freeze, scratch) && tm_read_registers(freeze, scratch)) {
-        uint64_t stopped = tm_freezer_now();
+    uint64_t stopped = start;
+    if (tm_stop_threads(freeze, scratch) && tm_read_registers(scratch)) {
+        stopped = tm_freezer_now();
         tm_take_image(freeze, scratch);
-        tm_release_threads(scratch);
-        uint64_t end = tm_freezer_now();
-        if (freeze->image) {
-            freeze->image->pause = end - start;
-            freeze->image->stopping = stopped - start;
-        }
-    } else {
-        tm_release_threads(scratch);
     }
-    munmap(scratch, sizeof *scratch);
-    errno = saved_errno;
+    tm_release_threads(scratch);
+    if (!freeze->image) return;
+    freeze->image->pause = tm_freezer_now() - start;
+    freeze->image->stopping = stopped - start;
 }
 
-void tm_heap_image_free(struct tm_heap_image *image, size_t size) { munmap(image, size); }
-
-// ---- This process
 struct helper {
     struct tm_freeze *freeze;
+    struct tm_scratch *scratch;
     uint32_t may_begin;
 };
 
 static int run_helper(void *argument) {
     struct helper *helper = argument;
     while (!__atomic_load_n(&helper->may_begin, __ATOMIC_ACQUIRE)) syscall(SYS_sched_yield);
-    tm_freeze_process(helper->freeze);
+    freeze_it(helper->freeze, helper->scratch);
+    // Whoever we did not let go of is let go of by the kernel.
     syscall(SYS_exit_group, 0);
     return 0;
 }
 
-void tm_freeze_this_process(struct tm_freeze *freeze) {
-    static const size_t stack_size = 256 << 10;
-    freeze->fault = TM_FREEZE_NO_PROCESS;
-    freeze->image = NULL;
-    freeze->pid = (int)syscall(SYS_getpid);
-    freeze->shares_memory = 1;
-    int saved_errno = errno;
-    char *stack = mmap(NULL, stack_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (stack == MAP_FAILED) {
-        freeze->code = errno;
-        return;
-    }
-    struct helper helper = {freeze, 0};
+// The tracer is a process of its own: a thread cannot trace its own process, and what it traces shows among the children of
+// all threads of its process, where others of them wait for children. It shares our memory, and nobody else hears of it.
+static void start_helper(struct tm_freeze *freeze, struct helper *helper, char *stack) {
     sigset_t all, before;
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    // It shares memory and nothing else; nobody but us hears of its end.
-    int child = clone(run_helper, stack + stack_size, CLONE_VM | CLONE_UNTRACED, &helper);
+    sigprocmask(SIG_SETMASK, &all, &before);
+    int child = clone(run_helper, stack, CLONE_VM | CLONE_UNTRACED, helper);
     if (child > 0) {
         // Where only ancestors may trace (Yama), a process can name another one.
-        prctl(PR_SET_PTRACER, (unsigned long)child, 0, 0, 0);
-        __atomic_store_n(&helper.may_begin, 1, __ATOMIC_RELEASE);
+        if (freeze->shares_memory) prctl(PR_SET_PTRACER, (unsigned long)child, 0, 0, 0);
+        freeze->fault = TM_FREEZE_DONE;
+        __atomic_store_n(&helper->may_begin, 1, __ATOMIC_RELEASE);
         while (syscall(SYS_wait4, child, NULL, __WALL, NULL) < 0 && errno == EINTR) {}
-        prctl(PR_SET_PTRACER, 0, 0, 0, 0);
+        if (freeze->shares_memory) prctl(PR_SET_PTRACER, 0, 0, 0, 0);
+        if (!freeze->image && !freeze->fault) freeze->fault = TM_FREEZE_NO_PROCESS;
     } else {
         freeze->code = errno;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    munmap(stack, stack_size);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
+
+void tm_freeze_process(struct tm_freeze *freeze) {
+    static const size_t stack_size = 256 << 10;
+    int saved_errno = errno;
+    freeze->fault = TM_FREEZE_NO_PROCESS;
+    freeze->code = 0;
+    freeze->image = NULL;
+    freeze->file = -1;
+    freeze->bytes = 0;
+    freeze->shares_memory = freeze->pid == (int)syscall(SYS_getpid);
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    char *memory = mmap(NULL, sizeof(struct tm_scratch) + stack_size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (memory == MAP_FAILED) {
+        freeze->fault = TM_FREEZE_NO_MEMORY;
+        freeze->bytes = sizeof(struct tm_scratch);
+        return;
+    }
+    struct helper helper = {freeze, (struct tm_scratch *)(void *)memory, 0};
+    start_helper(freeze, &helper, memory + sizeof(struct tm_scratch) + stack_size);
+    munmap(memory, sizeof(struct tm_scratch) + stack_size);
     errno = saved_errno;
 }
+
+void tm_heap_image_free(struct tm_heap_image *image, size_t size) { munmap(image, size); }

@@ -45,7 +45,7 @@ bool tm_freezer_failed(struct tm_freeze *freeze, enum tm_freeze_fault fault, int
 int tm_freezer_open(const char *before, int pid, const char *after, int flags);
 
 bool tm_stop_threads(struct tm_freeze *freeze, struct tm_scratch *scratch);
-bool tm_read_registers(struct tm_freeze *freeze, struct tm_scratch *scratch);
+bool tm_read_registers(struct tm_scratch *scratch);
 void tm_release_threads(struct tm_scratch *scratch);
 
 // Makes the image of the stopped process.

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "CRecording.h"
@@ -17,6 +18,9 @@
 #include "system_calls.h"
 #include "text.h"
 
+static int collector_process;
+int tm_collector_process(void) { return collector_process; }
+
 static char session_entry[sizeof TM_ENV_SESSION + 256];
 
 static const char *value_of(const char *entry, const char *name) {
@@ -24,8 +28,16 @@ static const char *value_of(const char *entry, const char *name) {
     return strncmp(entry, name, length) == 0 && entry[length] == '=' ? entry + length + 1 : NULL;
 }
 
+// Nobody else can put something of theirs in the place of what we make there.
+static bool is_safe(const char *base) {
+    struct stat info;
+    if (TM_CALL(newfstatat, AT_FDCWD, base, &info, 0, 0, 0) != 0) return false;
+    if (info.st_uid != 0 && info.st_uid != (uid_t)TM_CALL(geteuid, 0, 0, 0, 0, 0, 0)) return false;
+    return (info.st_mode & (S_IWGRP | S_IWOTH)) == 0 || (info.st_mode & S_ISVTX) != 0;
+}
+
 static bool make_directory(const char *base, char *directory, size_t capacity) {
-    if (!base || base[0] != '/') return false;
+    if (!base || base[0] != '/' || !is_safe(base)) return false;
     for (int attempt = 0; attempt < 8; attempt++) {
         uint64_t random = 0;
         if (TM_CALL(getrandom, &random, sizeof random, GRND_NONBLOCK, 0, 0, 0) != sizeof random) random = tm_nanoseconds(CLOCK_MONOTONIC);
@@ -130,10 +142,13 @@ bool tm_collector_start(const char *output, char *directory, size_t capacity) {
         tm_message("cannot make a session directory in /dev/shm. The program runs untraced.", NULL);
         return false;
     }
+    int *started = tm_map(TM_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1);
     // Two steps, so that nobody has to wait for the collector; no exit signal, so that the program never hears of the first.
     long first = TM_CALL(clone, 0, 0, 0, 0, 0, 0);
     if (first == 0) {
-        if (TM_CALL(clone, SIGCHLD, 0, 0, 0, 0, 0) == 0) run_collector(collector, directory, path);
+        long second = TM_CALL(clone, SIGCHLD, 0, 0, 0, 0, 0);
+        if (second == 0) run_collector(collector, directory, path);
+        if (started) *started = (int)second;
         TM_CALL(exit_group, 0, 0, 0, 0, 0, 0);
     }
     if (first < 0) {
@@ -142,6 +157,10 @@ bool tm_collector_start(const char *output, char *directory, size_t capacity) {
         return false;
     }
     TM_CALL(wait4, first, 0, __WALL, 0, 0, 0);
+    if (started) {
+        collector_process = *started;
+        TM_CALL(munmap, started, TM_PAGE, 0, 0, 0, 0);
+    }
 
     // Children of the program join this session instead of making their own.
     struct tm_text entry = tm_text_in(session_entry, sizeof session_entry);

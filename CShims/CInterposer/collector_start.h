@@ -9,4 +9,8 @@
 // of this program. `directory` receives the path. False after a message when that is not possible.
 bool tm_collector_start(const char *output, char *directory, size_t capacity);
 
+
+// The collector that was started last; 0: none.
+int tm_collector_process(void);
+
 #endif

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 #include "collector_start.h"
 #include "environment.h"
+#include "idle.h"
 #include "interposer.h"
 #include "message.h"
 #include "real_allocator.h"
@@ -60,6 +62,7 @@ static const char *reason(int error) {
     case EROFS: return "the file system is read-only";
     case EMFILE: case ENFILE: return "too many open files";
     case ENAMETOOLONG: return "the session's path is too long";
+    case EFBIG: return "the limit on the size of files (ulimit -f) is too low for a recording, which is large but sparse";
     case EDQUOT: return "the disk quota is used up";
     default: return "the recording could not be created";
     }
@@ -84,33 +87,82 @@ static void leave_to_us(void) {
     if (yield) yield();
 }
 
-static uint64_t begin(void) {
-    if (yielded) return TM_OFF;
-    const char *session = tm_variable(TM_ENV_SESSION), *output = tm_variable(TM_ENV_FILE);
-    if (!session && !(output && *output)) return TM_OFF;
+// Where only ancestors may trace a process (Yama), it can name another one: here the one that made the session, or the
+// collector that we started. Elsewhere the call does nothing.
+static void let_collector_look(const char *session) {
+    const char *name = strrchr(session, '/');
+    const char *number = name ? strchr(name, '-') : NULL;
+    long maker = 0;
+    for (number = number ? number + 1 : ""; *number >= '0' && *number <= '9' && maker < 1L << 30; number++) maker = maker * 10 + (*number - '0');
+    if (maker == tm_pid()) maker = tm_collector_process();
+    if (maker > 0) TM_CALL(prctl, PR_SET_PTRACER, maker, 0, 0, 0, 0);
+}
+
+// Waits for an order of `tracemalloc start`.
+static uint64_t begin_idle(void) {
+    leave_to_us();
+    tm_idle_begin();
+    return TM_OFF;
+}
+
+// What the variables say about the recording; false after a message.
+static bool read_variables(struct tm_recording_options *options) {
     const char *text = tm_variable(TM_ENV_START);
-    if (text && strcmp(text, "0") == 0) return TM_OFF;
-    if (text && strcmp(text, "1") != 0) {
-        tm_message(TM_ENV_START " must be 0 or 1, not \"", text, "\". The program runs untraced.", NULL);
-        return TM_OFF;
+    long start = text ? number_of(text, 0, 65535) : 1;
+    if (start < 0) {
+        tm_message(TM_ENV_START " must be 0, 1 or a number of frames up to 65535, not \"", text, "\". The program runs untraced.", NULL);
+        return false;
     }
-    struct tm_recording_options options = {.frame_limit = 256};
+    if (start > 1) options->frame_limit = (uint32_t)start;
     if ((text = tm_variable(TM_ENV_FRAMES))) {
         long frames = number_of(text, 1, 65535);
         if (frames < 0) {
             tm_message(TM_ENV_FRAMES " must be a number from 1 to 65535, not \"", text, "\". The program runs untraced.", NULL);
-            return TM_OFF;
+            return false;
         }
-        options.frame_limit = (uint32_t)frames;
+        options->frame_limit = (uint32_t)frames;
     }
-    leave_to_us();
-    options.verify = (text = tm_variable(TM_ENV_VERIFY)) && strcmp(text, "1") == 0;
-    if (!is_followed()) return TM_OFF;
+    options->verify = (text = tm_variable(TM_ENV_VERIFY)) && strcmp(text, "1") == 0;
+    return true;
+}
 
-    char directory[256];
-    if (!session) {
-        if (!tm_collector_start(output, directory, sizeof directory)) return TM_OFF;
+// On this thread, and only while the loader is idle.
+static bool libraries_loaded;
+static void load_libraries(void) {
+    tm_unwinder_load_libraries();
+    libraries_loaded = true;
+}
+
+// The collector says so, once.
+static void load_libunwind(void) {
+    load_libraries();
+    if (!tm_unwinder_has_libunwind()) tm_store32(&tm_recording.header->libunwind_missing, 1);
+}
+
+static uint64_t begin(void) {
+    if (yielded) return TM_OFF;
+    struct tm_recording_options options = {.frame_limit = 256};
+    const char *session = tm_variable(TM_ENV_SESSION), *output = tm_variable(TM_ENV_FILE);
+    char directory[TM_ORDER_PATH];
+    if (tm_is_idle()) {
+        struct tm_order order = tm_idle_end(TM_UNDECIDED);
+        if (tm_is_idle()) return TM_OFF;
+        // It was for the process that this one was forked from, or for another of its children.
+        if (order.target != (uint32_t)tm_pid()) return begin_idle();
+        if (order.frame_limit >= 1 && order.frame_limit <= 65535) options.frame_limit = order.frame_limit;
+        memcpy(directory, order.session, sizeof directory);
         session = directory;
+    } else {
+        const char *start = tm_variable(TM_ENV_START);
+        if (start && strcmp(start, "0") == 0) return begin_idle();
+        if (!session && !(output && *output)) return TM_OFF;
+        if (!read_variables(&options)) return TM_OFF;
+        leave_to_us();
+        if (!is_followed()) return TM_OFF;
+        if (!session) {
+            if (!tm_collector_start(output, directory, sizeof directory)) return TM_OFF;
+            session = directory;
+        }
     }
     if (TM_CALL(madvise, &tm_page, sizeof tm_page, MADV_WIPEONFORK, 0, 0, 0) != 0) {
         tm_message("this kernel cannot wipe memory on fork (Linux 4.14 or later is needed). The program runs untraced.", NULL);
@@ -130,21 +182,27 @@ static uint64_t begin(void) {
         tm_message("cannot record in ", session, ": ", reason(error), ". The program runs untraced.", NULL);
         return TM_OFF;
     }
+    let_collector_look(session);
     tm_stack_table_reset();
     tm_unwinder_initialize(options.frame_limit, options.verify, (struct tm_unwind_counters *)&tm_recording.header->walks);
+    if (libraries_loaded && !tm_unwinder_has_libunwind()) tm_store32(&tm_recording.header->libunwind_missing, 1);
     return ++last_epoch;
 }
 
 uint64_t tm_lifecycle_decide(void) {
     if (!tm_environment()) return TM_UNDECIDED;
-    uint64_t epoch;
-    while (!tm_swap32(&tm_page.process.deciding, 0, 1)) TM_CALL(sched_yield, 0, 0, 0, 0, 0, 0);
-    epoch = tm_page.process.epoch;
+    // The process whose thread decides. A child that was forked meanwhile is another one, and nobody decides in it.
+    static uint32_t deciding;
+    uint32_t pid = (uint32_t)tm_pid();
+    for (uint32_t holder = tm_load32(&deciding); holder == pid || !tm_swap32(&deciding, holder, pid); holder = tm_load32(&deciding))
+        TM_CALL(sched_yield, 0, 0, 0, 0, 0, 0);
+    uint64_t epoch = __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE);
     if (epoch == TM_UNDECIDED) {
         epoch = begin();
-        __atomic_store_n(&tm_page.process.epoch, epoch, __ATOMIC_RELEASE);
+        // An idle page says so already.
+        if (!tm_is_idle()) __atomic_store_n(&tm_page.process.epoch, epoch, __ATOMIC_RELEASE);
     }
-    tm_store32(&tm_page.process.deciding, 0);
+    tm_store32(&deciding, 0);
     return epoch;
 }
 
@@ -156,12 +214,6 @@ void tm_lifecycle_abandon(void) {
     tm_message("the collector is gone. The program goes on untraced.", NULL);
 }
 
-// On this thread, and only while the loader is idle.
-static void load_libunwind(void) {
-    tm_unwinder_load_libraries();
-    // The collector says so, once.
-    if (!tm_unwinder_has_libunwind()) tm_store32(&tm_recording.header->libunwind_missing, 1);
-}
 
 // The library, or the program that links it, has been initialized: now is the time for what must not be prepared inside an
 // allocation.
@@ -169,11 +221,14 @@ __attribute__((constructor)) static void initialized(void) {
     struct tm_thread *thread = &tm_thread;
     uint64_t epoch;
     // The first call into the tracer if the program has allocated nothing so far.
-    if (!tm_enter(thread, &epoch)) return;
+    bool entered = tm_enter(thread, &epoch);
+    // An order may come at any moment, also one in which nothing can be loaded.
+    if (!entered && !tm_is_idle()) return;
     thread->internal = true;
-    load_libunwind();
+    if (entered) load_libunwind();
+    else load_libraries();
     thread->internal = false;
-    tm_leave(thread, epoch);
+    if (entered) tm_leave(thread, epoch);
 }
 
 // ---- Recording for a collector in this process
@@ -181,6 +236,8 @@ static int start_private(uint32_t frame_limit, bool verify, int *file) {
     struct tm_recording_options options = {.frame_limit = frame_limit, .verify = verify, .is_private = true};
     if (!tm_real_is_known) tm_real_find();
     bool again = tm_recording.is_private && private_pid == tm_pid();
+    if (tm_is_idle()) tm_idle_end(TM_OFF);
+    if (tm_is_idle()) return -ENOMEM;
     if (!again) {
         leave_to_us();
         tm_recording.is_private = false;

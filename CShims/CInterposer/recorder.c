@@ -57,9 +57,10 @@ static uint64_t take_ring(uint32_t thread_id) {
         for (uint64_t i = 1; i < used; i++) {
             struct tm_ring *ring = &tm_recording.rings[i];
             // The kernel gave this thread the number of one that is gone.
-            if (tm_load32(&ring->state) == TM_RING_LIVE && ring->tid == thread_id) tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
+            if (tm_load32(&ring->state) == TM_RING_LIVE && tm_load32(&ring->tid) == thread_id)
+                tm_swap32(&ring->state, TM_RING_LIVE, TM_RING_DEAD);
             if (tm_load32(&ring->state) == TM_RING_FREE && tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) {
-                ring->tid = thread_id;
+                tm_store32(&ring->tid, thread_id);
                 return i;
             }
         }
@@ -68,7 +69,7 @@ static uint64_t take_ring(uint32_t thread_id) {
             // Live before it is counted: whoever counts it first owns it, and nobody scans it before that.
             if (!__atomic_compare_exchange_n(&area->used, &used, used + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) continue;
             if (!tm_swap32(&ring->state, TM_RING_FREE, TM_RING_LIVE)) continue;
-            ring->tid = thread_id;
+            tm_store32(&ring->tid, thread_id);
             return used;
         }
         if (used >= area->capacity || tm_load32(&area->refused)) return 0;

@@ -15,8 +15,7 @@
 // The state of this process image. The page is zeroed in every child that has its own memory (MADV_WIPEONFORK), however
 // the child was made: it finds itself undecided and begins a recording of its own, without any bookkeeping at fork.
 struct tm_process {
-    uint64_t epoch;     // TM_UNDECIDED, TM_OFF, or the number of the recording that threads take part in
-    uint32_t deciding;  // 1 while a thread decides
+    uint64_t epoch;  // TM_UNDECIDED, TM_OFF, or the number of the recording that threads take part in
 };
 
 #define TM_UNDECIDED UINT64_C(0)

@@ -7,6 +7,7 @@
 #include <linux/membarrier.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "system_calls.h"
 #include "text.h"
@@ -164,6 +165,9 @@ static struct tm_text recording_path(
 static long map_recording(int file, const struct tm_recording_options *options) {
     struct tm_header layout = {0};
     lay_out(&layout);
+    // Beyond this limit the kernel does not only refuse: it kills the program.
+    uint64_t limits[2];
+    if (TM_CALL(prlimit64, 0, RLIMIT_FSIZE, NULL, limits, 0, 0) == 0 && limits[0] < layout.file_size) return -EFBIG;
     long failed = TM_CALL(ftruncate, file, layout.file_size, 0, 0, 0, 0);
     if (!failed) failed = reserve_start(file, &layout);
     if (failed) return failed;

@@ -97,7 +97,8 @@ static uint32_t find_or_insert(struct table *table, struct entry value) {
             second = __atomic_load_n((uint64_t *)(void *)&entry->parent, __ATOMIC_ACQUIRE);
         }
         uint32_t node = (uint32_t)(second >> 32);
-        if (entry->key == value.key && (uint32_t)second == value.parent && (node == value.node || !is_stale(node))) return node;
+        uint64_t key = __atomic_load_n(&entry->key, __ATOMIC_RELAXED);
+        if (key == value.key && (uint32_t)second == value.parent && (node == value.node || !is_stale(node))) return node;
     }
     return 0;
 }

@@ -72,7 +72,7 @@ __attribute__((noinline)) uint32_t tm_stack_here(unsigned own_frames) {
     struct tm_thread *thread = &tm_thread;
     struct word word;
     bool entered = word_begin(thread, &word);
-    uint32_t stack = entered ? tm_stack_of(thread, caller) : 0;
+    uint32_t stack = entered ? tm_unwinder_stack(thread->unwinder, caller) : 0;
     for (; own_frames && stack >= TM_NODE_FIRST && stack < TM_NODES_MAX; own_frames--) {
         // The outermost frame stays: a stack has one at least.
         uint32_t parent = tm_recording.nodes[stack].parent;

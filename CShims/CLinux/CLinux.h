@@ -2,7 +2,9 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -26,6 +28,12 @@ static inline int tm_close_from(unsigned first) {
     return -1;
 #endif
 }
+// A pipe that no program we start inherits: pipe2, which headers hide from strict C, as they hide mkostemp.
+int pipe2(int ends[2], int flags);
+static inline int tm_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }
+int mkostemp(char *template, int flags);
+// A new file, to append to.
+static inline int tm_temporary_file(char *path) { return mkostemp(path, O_CLOEXEC | O_APPEND); }
 // memmem, which headers hide from strict C.
 void *memmem(const void *haystack, size_t haystack_size, const void *needle, size_t needle_size);
 

@@ -1,18 +1,15 @@
 // ObjectCost.swift: which types the objects of a stack have, and who can tell.
 
-/// Objects of one type that one stack allocated on one thread.
+/// Objects of one type that one stack allocated.
 package struct ObjectCost: Hashable, Sendable {
     package var stack: Int32
-    /// Index into `Snapshot.threads`.
-    package var thread: Int32 = 0
     /// Index into `Snapshot.types`.
     package var type: Int32
     /// Live objects of this type, as far as they were looked at: less than the stack's figure where it has several types.
     package var live: Tally
 
-    package init(stack: Int32, thread: Int32 = 0, type: Int32, live: Tally) {
+    package init(stack: Int32, type: Int32, live: Tally) {
         self.stack = stack
-        self.thread = thread
         self.type = type
         self.live = live
     }
@@ -39,11 +36,15 @@ extension Snapshot {
     package static let unknownType = ""
 
     /// What a stack's memory is by type. Figures that cannot be divided among several types stand under all of their names.
-    /// - Parameter costs: those of `objects` that belong to the stack.
-    func amountsByType(_ cost: StackCost, _ metric: Metric, _ costs: ArraySlice<ObjectCost>) -> [(types: [Int32], amount: Tally)] {
+    /// - Parameters:
+    ///   - amount: of the stack.
+    ///   - costs: those of `objects` that belong to the stack.
+    func amountsByType(_ amount: Tally, _ metric: Metric, _ costs: ArraySlice<ObjectCost>) -> [(types: [Int32], amount: Tally)] {
         let types = costs.map(\.type)
-        guard metric == .current, costs.count > 1 else { return [(types, cost[metric])] }
-        var rest = cost.current
+        let seen = costs.reduce(Tally.zero) { $0 + $1.live }
+        // More were seen than there are: these are the figures of some of the threads.
+        guard metric == .current, costs.count > 1, seen.bytes <= amount.bytes, seen.count <= amount.count else { return [(types, amount)] }
+        var rest = amount
         var amounts: [(types: [Int32], amount: Tally)] = []
         for object in costs where object.live != .zero {
             amounts.append(([object.type], object.live))

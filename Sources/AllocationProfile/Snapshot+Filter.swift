@@ -23,7 +23,9 @@ extension Snapshot {
         var result = self
         result.costs.removeAll { !isKept($0.stack, $0.domain, $0.thread) }
         result.liveByGeneration.removeAll { !isKept($0.stack, $0.domain, $0.thread) }
-        result.objects.removeAll { !isKept($0.stack, 0, $0.thread) }
+        // Types are known of stacks, not of threads.
+        let kept = Set(result.costs.lazy.filter { $0.domain == 0 }.map(\.stack))
+        result.objects.removeAll { !kept.contains($0.stack) }
         result.timeline = []
         result.sumUpProcess()
         return result

@@ -29,7 +29,7 @@ public struct Snapshot: Sendable {
     package var liveByGeneration: [GenerationCost]
     /// Names of object types. `ObjectCost.type` indexes it; the empty name stands for objects whose type was not seen.
     package var types: [String]
-    /// The types of stacks that allocate objects; ascending by (stack, thread, type).
+    /// The types of stacks that allocate objects; ascending by (stack, type).
     package var objects: [ObjectCost]
 
     package init(process: ProcessSummary) {

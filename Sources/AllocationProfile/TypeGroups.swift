@@ -13,24 +13,28 @@ struct TypeGroups {
         let sites = table.frames(snapshots, charged: [Bool](repeating: true, count: table.keys.count))
         for (index, snapshot) in snapshots.enumerated() {
             let occurrences = snapshot.callSites(table, index, attribution)
-            var next = 0
-            for cost in snapshot.costs {
-                let owner = (cost.stack, cost.thread)
-                if cost.domain == 0 {
-                    while next < snapshot.objects.count, snapshot.objects[next].owner < owner { next += 1 }
+            var (cost, next) = (0, 0)
+            while cost < snapshot.costs.count {
+                // All threads' costs of one stack together; ranges of domains are no objects.
+                let stack = snapshot.costs[cost].stack
+                var (blocks, ranges) = (Tally.zero, Tally.zero)
+                while cost < snapshot.costs.count, snapshot.costs[cost].stack == stack {
+                    if snapshot.costs[cost].domain == 0 {
+                        blocks += snapshot.costs[cost][metric]
+                    } else {
+                        ranges += snapshot.costs[cost][metric]
+                    }
+                    cost += 1
                 }
+                while next < snapshot.objects.count, snapshot.objects[next].stack < stack { next += 1 }
                 let first = next
-                if cost.domain == 0 {
-                    while next < snapshot.objects.count, snapshot.objects[next].owner == owner { next += 1 }
-                }
-                guard cost[metric] != .zero else { continue }
-                let occurrence = snapshot.hasNode(cost.stack) ? Int(occurrences[Int(cost.stack)]) : FrameTable.unknown
+                while next < snapshot.objects.count, snapshot.objects[next].stack == stack { next += 1 }
+                let occurrence = snapshot.hasNode(stack) ? Int(occurrences[Int(stack)]) : FrameTable.unknown
                 let site = sites[Int(table.keys[occurrence])]
-                guard first < next else {
-                    add(Frame(allocatingIn: site, domain: cost.domain), cost[metric], isNew: index < newCount)
-                    continue
-                }
-                for (types, amount) in snapshot.amountsByType(cost, metric, snapshot.objects[first..<next]) {
+                if first == next { ranges += blocks }
+                if ranges != .zero { add(Frame(allocatingIn: site), ranges, isNew: index < newCount) }
+                guard first < next, blocks != .zero else { continue }
+                for (types, amount) in snapshot.amountsByType(blocks, metric, snapshot.objects[first..<next]) {
                     let names = types.map { snapshot.types.indices.contains(Int($0)) ? snapshot.types[Int($0)] : Snapshot.unknownType }
                     add(Frame(typesNamed: names, allocatedIn: site), amount, isNew: index < newCount)
                 }
@@ -50,15 +54,11 @@ struct TypeGroups {
     }
 }
 
-extension ObjectCost {
-    fileprivate var owner: (Int32, Int32) { (stack, thread) }
-}
-
 extension Frame {
     /// Stands for memory that is no object.
-    fileprivate init(allocatingIn site: Frame, domain: Int) {
+    fileprivate init(allocatingIn site: Frame) {
         self.init(function: site.function, module: site.function == nil ? site.module : nil)
-        type = (domain == 0 ? "malloc in " : "domain \(domain) in ") + Frame.allocator(site)
+        type = "malloc in " + Frame.allocator(site)
     }
 
     /// Stands for objects of one of several types.

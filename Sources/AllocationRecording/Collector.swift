@@ -10,16 +10,19 @@ package struct CollectorOptions: Sendable {
     /// Begins a new generation in every process at this interval.
     package var markEvery: Duration?
     package var checkpointEvery: Duration
+    /// A process whose recording is expected: `run` waits for it as long as it lives.
+    package var awaited: Int32?
     /// For tests: figures that contradict each other become warnings.
     package var checksInvariants: Bool
     /// Names the types of objects; nil: they stay unknown.
     package var objectTypes: ObjectTypeSource?
 
     package init(
-        frameLimit: Int = 256, markEvery: Duration? = nil, checkpointEvery: Duration = .seconds(5), checksInvariants: Bool = false,
-        objectTypes: ObjectTypeSource? = nil
+        frameLimit: Int = 256, markEvery: Duration? = nil, checkpointEvery: Duration = .seconds(5), awaited: Int32? = nil,
+        checksInvariants: Bool = false, objectTypes: ObjectTypeSource? = nil
     ) {
         self.objectTypes = objectTypes
+        self.awaited = awaited
         self.frameLimit = frameLimit
         self.markEvery = markEvery
         self.checkpointEvery = checkpointEvery

@@ -68,6 +68,16 @@ package final class LocalCollector: Sendable {
         ask(clock) { $0.snapshot(frameLimit: frameLimit, at: SystemCalls.monotonic()) }
     }
 
+    /// This process's heap: all of its threads stand still for a moment.
+    package func freeze(at clock: UInt64, frameLimit: Int) throws(RecordingError) -> FrozenHeap {
+        let result: Result<FrozenHeap, RecordingError> = ask(clock) { recording in
+            do throws(RecordingError) { return .success(try recording.freezeThisProcess(frameLimit: frameLimit)) } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
     /// The live block at an address, or the one that it lies in: its size, and a snapshot that holds only its stack.
     package func block(
         containing address: UInt64, domain: Int = 0, at clock: UInt64, frameLimit: Int

@@ -73,7 +73,7 @@ final class ObjectObserver {
     func passed(_ clock: UInt64, _ ledger: Unsafe.Ledger) {
         if case .begins(let time, let end) = stage, time < clock {
             for index in readings.indices {
-                guard let block = ledger.live.block(at: readings[index].address), ledger.probes.isObjects(block.row) else { continue }
+                guard let block = ledger.live.block(at: readings[index].address), ledger.rows.rows[block.row].isObjects else { continue }
                 readings[index].node = ledger.rows.rows[block.row].node
                 readings[index].birth = block.birth
             }
@@ -102,7 +102,7 @@ final class ObjectObserver {
             let type = type(reading.word)
         else { return }
         if block.birth == reading.birth {
-            ledger.probes.sight(block.row)
+            (ledger.rows.rows.base + block.row).pointee.untilProbe |= Unsafe.Row.sighted
             if sights[reading.node]?.types.contains(type) != true { sights[reading.node, default: Sight()].types.append(type) }
         } else {
             sights[reading.node, default: Sight()].guesses[type, default: 0] += 1
@@ -124,14 +124,15 @@ final class ObjectObserver {
 
     /// Looks at the live blocks of stacks with several types.
     func look(_ ledger: Unsafe.Ledger) {
+        var wanted = Set<Int>()
+        for row in 1..<ledger.rows.count where ledger.rows.rows[row].isObjects && ledger.rows.rows[row].currentCount > 0 {
+            if let sight = sights[ledger.rows.rows[row].node], sight.types.count > 1 { wanted.insert(row) }
+        }
         looks.removeAll(keepingCapacity: true)
-        let wanted = Set(sights.filter { $0.value.types.count > 1 }.keys)
         guard !wanted.isEmpty else { return }
-        var isWanted = [Bool](repeating: false, count: ledger.rows.count)
-        for row in 1..<ledger.rows.count where ledger.probes.isObjects(row) { isWanted[row] = wanted.contains(ledger.rows.rows[row].node) }
         var blocks: [Unsafe.Block] = []
         ledger.live.visit { block in
-            if isWanted[block.row], blocks.count < Self.mostLooks { blocks.append(block) }
+            if wanted.contains(block.row), blocks.count < Self.mostLooks { blocks.append(block) }
         }
         for (block, word) in zip(blocks, Unsafe.words(at: blocks.map(\.address), ofProcess: pid)) where word != 0 {
             guard let type = type(word) else { continue }
@@ -143,33 +144,29 @@ final class ObjectObserver {
 
     /// Puts the types of all object stacks into a snapshot.
     func add(to snapshot: inout Snapshot, _ ledger: Unsafe.Ledger, stackOfRow: [Int32]) {
-        struct Key: Hashable {
-            var stack: Int32
-            var thread: UInt16
-            var type: Int32
-        }
-        var live: [Key: Tally] = [:]
+        var live: [UInt64: Tally] = [:]
+        func key(_ stack: Int32, _ type: Int32) -> UInt64 { UInt64(UInt32(bitPattern: stack)) << 32 | UInt64(UInt32(bitPattern: type)) }
         let unknown = Int32(types.count)
         var usesUnknown = false
-        for row in 1..<ledger.rows.count where ledger.probes.isObjects(row) {
-            let values = ledger.rows.rows[row]
-            let sight = sights[values.node]
+        for row in 1..<ledger.rows.count where ledger.rows.rows[row].isObjects {
+            let sight = sights[ledger.rows.rows[row].node]
             var seen = sight?.types ?? []
             if seen.isEmpty, let guess = sight?.guesses.max(by: { ($0.value, $1.key) < ($1.value, $0.key) })?.key { seen = [guess] }
             if seen.isEmpty {
                 seen = [unknown]
                 usesUnknown = true
             }
-            for type in seen { live[Key(stack: stackOfRow[row], thread: values.thread, type: type), default: .zero] += .zero }
+            for type in seen { live[key(stackOfRow[row], type), default: .zero] += .zero }
         }
         ledger.live.visit { block in
             guard let look = looks[block.address], look.birth == block.birth, block.row < stackOfRow.count else { return }
-            let key = Key(stack: stackOfRow[block.row], thread: ledger.rows.rows[block.row].thread, type: look.type)
+            let key = key(stackOfRow[block.row], look.type)
             if live[key] != nil { live[key, default: .zero] += Tally(bytes: block.size, count: 1) }
         }
         snapshot.types = types + (usesUnknown ? [Snapshot.unknownType] : [])
-        snapshot.objects = live.map { ObjectCost(stack: $0.stack, thread: Int32($0.thread), type: $0.type, live: $1) }
-        snapshot.objects.sort { ($0.stack, $0.thread, $0.type) < ($1.stack, $1.thread, $1.type) }
+        snapshot.objects = live.keys.sorted().map { key in
+            ObjectCost(stack: Int32(truncatingIfNeeded: key >> 32), type: Int32(truncatingIfNeeded: key), live: live[key] ?? .zero)
+        }
     }
 }
 

@@ -9,6 +9,15 @@ package struct FrozenHeap: Sendable {
     package var image: HeapImage
     /// `FrozenProcess.Block.stack` is a stack of it.
     package var snapshot: Snapshot
+    package var process: FrozenProcess
+    /// The generation of the blocks that the thread with the open window allocated.
+    package var windowGeneration: Int32?
+
+    package init(image: HeapImage, snapshot: Snapshot) {
+        self.image = image
+        self.snapshot = snapshot
+        process = image.process
+    }
 }
 
 extension Recording {
@@ -25,6 +34,22 @@ extension Recording {
         catchUp(exactlyTo: memory.header.clock)
         if isOver { throw .cannotFreeze(pid: pid, reason: "its recording is damaged") }
         return frozenHeap(memory, frameLimit: frameLimit, isFromStart: true)
+    }
+
+    /// The same for the process that this code runs in, on the thread that collects. Blocks that are older than the recording are
+    /// not known to it.
+    func freezeThisProcess(frameLimit: Int) throws(RecordingError) -> FrozenHeap {
+        var freeze = tm_freeze()
+        freeze.pid = pid
+        let own = Unsafe.ownMemory
+        let memory = try take(&freeze, leavingOut: own) { tm_freeze_process(&$0) }
+        catchUp(exactlyTo: memory.header.clock)
+        if isOver { throw .cannotFreeze(pid: pid, reason: "its recording is damaged") }
+        var heap = frozenHeap(memory, frameLimit: frameLimit, isFromStart: false)
+        heap.process.ownMemory += own
+        heap.process.ownThreads = [Int32(truncatingIfNeeded: tm_thread_id())]
+        heap.windowGeneration = Int32(truncatingIfNeeded: merge.ledger.window.generation)
+        return heap
     }
 
     /// The blocks and stacks that belong to an image; all events up to it have been taken.
@@ -44,7 +69,9 @@ extension Recording {
             isFromStart && header.reentrant_events == 0 && header.lost_events == 0 && totals.unknownFrees == 0 && totals.forgotten == 0
         let isEnding = tm_load32(exitWord) == TM_EXIT_WAITING.rawValue
         let exit = isEnding ? (thread: Int32(truncatingIfNeeded: header.exit_thread), stack: header.exit_stack) : nil
-        return FrozenHeap(image: HeapImage(memory, blocks: blocks, knowsAllBlocks: knowsAll, exit: exit), snapshot: snapshot)
+        var heap = FrozenHeap(image: HeapImage(memory, blocks: blocks, knowsAllBlocks: knowsAll, exit: exit), snapshot: snapshot)
+        if header.private_start < header.private_end { heap.process.ownMemory = [header.private_start..<header.private_end] }
+        return heap
     }
 
     /// Asks the kernel, with what does not depend on who asks.

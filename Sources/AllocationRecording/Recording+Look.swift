@@ -28,10 +28,11 @@ extension Recording {
         let resident = files.residentBytes() ?? 0
         peakRSS = max(peakRSS, resident)
         var largest: [(row: Int, bytes: Int)] = []
-        // A look at all stacks; the more there are, the rarer: about one percent of our time.
+        // A look at all stacks; the longer it takes, the rarer: about half a percent of the time.
         if time >= nextLargest {
+            let start = SystemCalls.monotonic()
             largest = merge.ledger.rows.largest(Self.largestRows)
-            nextLargest = time &+ max(5_000_000, UInt64(merge.ledger.rows.count) &* 100)
+            nextLargest = time &+ max(5_000_000, (SystemCalls.monotonic() &- start) &* 200)
         }
         timeline.add(
             Timeline.Point(

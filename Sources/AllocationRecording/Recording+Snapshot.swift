@@ -38,7 +38,7 @@ extension Recording {
 
     // MARK: The process
 
-    private func summary(frameLimit: Int, at time: UInt64) -> ProcessSummary {
+    func summary(frameLimit: Int, at time: UInt64) -> ProcessSummary {
         let header = region.header.pointee
         let totals = merge.ledger.totals
         var process = ProcessSummary()
@@ -108,14 +108,17 @@ extension Recording {
         (0..<region.imagesUsed).map { index in
             let image = region.image(index)
             guard image.state != 0 else { return -1 }
-            let length = min(Int(image.build_id_length), Int(TM_BUILD_ID_MAX))
-            let buildID = withUnsafeBytes(of: image.build_id) { [UInt8]($0.prefix(length)) }
-            modules.append(
-                Module(
-                    path: String(decoding: region.text(image.path), as: UTF8.self), buildID: buildID, start: image.start, end: image.end,
-                    bias: image.bias))
+            modules.append(module(image))
             return Int32(modules.count - 1)
         }
+    }
+
+    func module(_ image: tm_image) -> Module {
+        let length = min(Int(image.build_id_length), Int(TM_BUILD_ID_MAX))
+        let buildID = withUnsafeBytes(of: image.build_id) { [UInt8]($0.prefix(length)) }
+        return Module(
+            path: String(decoding: region.text(image.path), as: UTF8.self), buildID: buildID, start: image.start, end: image.end,
+            bias: image.bias)
     }
 
     // MARK: Costs

@@ -6,9 +6,7 @@ import Glibc
 /// Serves one recording. Belongs to the thread that serves; knows nothing of files and directories.
 final class Recording {
     let region: Unsafe.Region
-    let pid: Int32
-    let parentPid: Int32
-    let processStart: UInt64
+    let identity: ProcessIdentity
     /// Nanoseconds of CLOCK_REALTIME and CLOCK_MONOTONIC.
     let startRealtime: UInt64
     let startMonotonic: UInt64
@@ -44,19 +42,26 @@ final class Recording {
     private var lastRound: UInt64 = 0
     private var lastSweep: UInt64 = 0
     private var lastRingsUsed = 0
+    /// Threads that a sweep has seen alive, where the program's numbers are not ours.
+    private var knownThreads: Set<UInt32> = []
     var lastLook: UInt64 = 0
     var nextLargest: UInt64 = 0
+    /// Since somebody watches.
+    var watch: Watch?
     /// By number, without number 0.
     var threadNames: [ThreadName] = []
     var nextNaming = UInt64.max
     /// Tail of each ring when its last owner ended.
     private var countedTails: [UInt64] = []
 
+    /// A recording is found within this time of its start, however busy the machine is.
+    private static let latestArrival: UInt64 = 10_000_000_000
     private static let rewake: UInt64 = 5_000_000
     private static let sweepEvery: UInt64 = 100_000_000
     private var lastWake: UInt64 = 0
 
-    init(region: Unsafe.Region, name: String) throws(RecordingError) {
+    /// `identity`: who the program is; by default who it says that it is.
+    init(region: Unsafe.Region, name: String, identity: ProcessIdentity? = nil) throws(RecordingError) {
         guard let merge = Unsafe.Merge(region: region, seed: .random(in: 1 ... .max)) else {
             region.unmap()
             throw .outOfMemory(needed: "the tables of \(name)")
@@ -64,21 +69,28 @@ final class Recording {
         let header = region.header.pointee
         self.region = region
         self.merge = merge
-        pid = Int32(truncatingIfNeeded: header.pid)
-        parentPid = Int32(truncatingIfNeeded: header.parent_pid)
-        processStart = header.process_start
+        self.identity = identity ?? ProcessIdentity(claimedBy: header)
         startRealtime = header.start_realtime
-        startMonotonic = header.start_monotonic
+        // In a time namespace the program's clock is another one than ours: then the recording begins now.
+        let now = SystemCalls.monotonic()
+        let isRecent = header.start_monotonic <= now && now - header.start_monotonic < Self.latestArrival
+        let isOurClock = isRecent && !self.identity.hasOtherClock
+        startMonotonic = isOurClock ? header.start_monotonic : now
         usesSharedClock = header.clock == UInt32(TM_CLOCK_SHARED.rawValue)
         fencesItself = header.fence == TM_FENCE_PRODUCER
-        scale = ClockScale(startClock: header.start_clock, startMonotonic: header.start_monotonic, measuresTime: !usesSharedClock)
+        scale = ClockScale(
+            startClock: isOurClock ? header.start_clock : region.now(), startMonotonic: startMonotonic, measuresTime: !usesSharedClock)
         timeline = Timeline(start: header.start_clock, interval: 1)
-        files = ProcessFiles(pid: pid)
+        files = ProcessFiles(pid: self.identity.pid)
         marks = [("", header.start_clock, 0)]
         look(at: SystemCalls.monotonic())
         // A point a millisecond at first; a counter has no milliseconds, a point every 1,000 events then.
         timeline.setInterval(scale.ticksPerSecond > 0 ? UInt64(scale.ticksPerSecond / 1000) : 1000)
     }
+
+    var pid: Int32 { identity.pid }
+    var parentPid: Int32 { identity.parent }
+    var processStart: UInt64 { identity.start }
 
     /// Finds out the types of objects from now on.
     func observeObjects(_ source: ObjectTypeSource?) {
@@ -253,6 +265,7 @@ final class Recording {
         case TM_CONTROL_RESET_PEAK.rawValue: merge.ledger.resetPeak(clock: clock)
         case TM_CONTROL_CLEAR.rawValue:
             timeline.removeAll()
+            watch = nil
             isSound = merge.ledger.clear()
             merge.renumberThreads()
             threadNames = []
@@ -291,6 +304,7 @@ final class Recording {
             lastSweep = time
         }
         let again = time &- lastWake >= Self.rewake
+        if sweeps { knownThreads = [] }
         someoneWaits = false
         for index in 0..<used {
             let cursor = merge.cursors.base + index
@@ -309,6 +323,14 @@ final class Recording {
         }
     }
 
+    private func isGone(thread: UInt32) -> Bool {
+        guard identity.hasOtherNumbers else { return tm_thread_is_gone(UInt32(pid), thread) }
+        if knownThreads.contains(thread) { return false }
+        // Asked after the number was read: a thread that is younger than the list is not taken for one that is gone.
+        knownThreads = identity.threads()
+        return !knownThreads.contains(thread)
+    }
+
     /// Frees the ring of a thread that ended, once it is empty.
     private func sweep(_ index: Int, isUrgent: Bool) {
         let cursor = merge.cursors.base + index
@@ -318,7 +340,7 @@ final class Recording {
             let isStill = cursor.pointee.sweptHead == cursor.pointee.head
             cursor.pointee.sweptHead = cursor.pointee.head
             // A thread that takes a ring writes its id after the state: 0 means that it is about to.
-            guard isStill || isUrgent, tid != 0, tm_thread_is_gone(UInt32(pid), tid) else { return }
+            guard isStill || isUrgent, tid != 0, isGone(thread: tid) else { return }
             guard tm_swap32(&ring.pointee.state, TM_RING_LIVE.rawValue, TM_RING_DEAD.rawValue) else { return }
         }
         // The thread's last events may have come after this round looked: the next round takes them first.

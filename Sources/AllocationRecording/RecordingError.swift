@@ -4,6 +4,8 @@
 package enum RecordingError: Error, CustomStringConvertible, Hashable {
     /// Neither the user's runtime directory nor /dev/shm can hold a recording.
     case noMemoryFileSystem(tried: [String])
+    /// The traced program could not make its recording; bytes.
+    case fileSizeLimit(UInt64)
     case cannotCreate(path: String, errno: Int32)
     case cannotOpen(path: String, errno: Int32)
     /// Another collector serves the session.
@@ -19,12 +21,17 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
     case requestFailed(String)
     /// No image of a process's memory could be taken.
     case cannotFreeze(pid: Int32, reason: String)
+    /// `tracemalloc start` has nothing to start.
+    case cannotStart(pid: Int32, StartRefusal)
 
     package var description: String {
         switch self {
         case .noMemoryFileSystem(let tried):
             "no memory file system for the recording: tried \(tried.joined(separator: ", ")); "
                 + "mount a tmpfs at /dev/shm (in a container: --shm-size=256m) or set XDG_RUNTIME_DIR to one"
+        case .fileSizeLimit(let limit):
+            "files may have \(limit >> 10) KiB at most (ulimit -f), which is too low for a recording, a sparse file of "
+                + "\(Session.largestRecording >> 20) MiB; raise the limit"
         case .cannotCreate(let path, let code):
             "cannot create \(path): \(Self.text(code)); check the permissions of its directory and its free space"
         case .cannotOpen(let path, let code): "cannot open \(path): \(Self.text(code))"
@@ -38,6 +45,13 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
         case .noAnswer(let path): "the collector of the session \(path) does not answer; it may be stopped"
         case .requestFailed(let sentence): sentence
         case .cannotFreeze(let pid, let reason): "cannot look into process \(pid): \(reason)"
+        case .cannotStart(let pid, .gone): "there is no process \(pid)"
+        case .cannotStart(let pid, .endedMeanwhile): "process \(pid) ended before it allocated anything"
+        case .cannotStart(let pid, .foreign): "process \(pid) belongs to another user, and only that user can start it"
+        case .cannotStart(let pid, .recorded): "process \(pid) is being recorded already; ask for a snapshot of it, or mark it"
+        case .cannotStart(let pid, .unreadable): "the memory map of process \(pid) cannot be read: it has protected itself"
+        case .cannotStart(let pid, .notIdle):
+            "process \(pid) does not wait to be started: that takes LD_PRELOAD=libtracemalloc.so and TRACEMALLOC_START=0 at its own start"
         case .outOfMemory(let needed): "out of memory for \(needed); free some, or trace fewer processes at once"
         }
     }

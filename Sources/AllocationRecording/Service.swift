@@ -87,6 +87,7 @@ final class Service {
                 for one in served { one.recording.mark(name: "") }
                 nextMark = time &+ markEvery
             }
+            if ended.isEmpty, let awaited = collector.options.awaited, ProcessFiles.state(of: awaited) != nil { lastActive = time }
             let patience = ended.isEmpty ? Self.firstArrival : Self.idle
             if news.isFinished || (untilIdle && served.isEmpty && time &- lastActive >= patience) { return conclude() }
             if let checkpoint, time >= nextCheckpoint {
@@ -165,6 +166,15 @@ final class Service {
                 }
                 if !isStarted { reply.failed("the collector cannot start a thread to write the snapshot with") }
             case .heap: handOut(recording, reply)
+            case .watch:
+                recording.catchUp()
+                let limit = min(collector.options.frameLimit, recording.frameLimit)
+                let answer = recording.answer(
+                    WatchCursor(text: request.name) ?? WatchCursor(), frameLimit: limit, at: SystemCalls.monotonic())
+                let isStarted = Unsafe.Thread.start {
+                    if SystemCalls.write(answer.bytes, to: reply.dataPath) { reply.done() } else { reply.failed("no room for the answer") }
+                }
+                if !isStarted { reply.failed("the collector cannot start a thread to answer with") }
             }
         }
     }
@@ -201,8 +211,11 @@ final class Service {
         let code = errno
         unlink(path)
         guard file >= 0 else { throw .cannotOpen(path: path, errno: code) }
+        var info = stat()
+        fstat(file, &info)
         let region = try Unsafe.Region(file: file, path: path)
-        let recording = try Recording(region: region, name: path)
+        let identity = ProcessIdentity(of: region.header.pointee, file: UInt64(info.st_ino))
+        let recording = try Recording(region: region, name: path, identity: identity)
         // The same process after exec: its former image is gone.
         for index in served.indices.reversed() where served[index].recording.pid == recording.pid {
             end(index, at: SystemCalls.monotonic())
@@ -213,7 +226,7 @@ final class Service {
         let pidfd = Int32(truncatingIfNeeded: tm_pidfd_open(recording.pid))
         if pidfd >= 0 { _ = collector.bell.watch(pidfd) }
         served.append(Served(recording: recording, number: number, pidfd: pidfd))
-        let marker = open(servedMarker(recording), O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        let marker = open(servedMarker(recording), O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0o600)
         if marker >= 0 { close(marker) }
         nap = Nap()
     }
@@ -242,7 +255,7 @@ final class Service {
 
     private func isDead(_ one: Served) -> Bool {
         let recording = one.recording
-        guard let (letter, start) = ProcessFiles.state(of: recording.pid) else { return true }
+        guard let (letter, _, start) = ProcessFiles.state(of: recording.pid) else { return true }
         // The number belongs to another process by now.
         if recording.processStart != 0 && start != recording.processStart { return true }
         if one.pidfd >= 0 {

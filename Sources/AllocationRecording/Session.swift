@@ -35,7 +35,12 @@ package final class Session: Sendable {
     static func create(
         frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false, bases: [String]
     ) throws(RecordingError) -> Session {
-        for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) {
+        // The program inherits our limit.
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0, limit.rlim_cur < largestRecording {
+            throw .fileSizeLimit(UInt64(limit.rlim_cur))
+        }
+        for base in bases where base.hasPrefix("/") && tm_is_memory_file_system(base) && isSafe(base) {
             removeLeftovers(in: base)
             for _ in 0..<8 {
                 // Always of the same length: programs copy their environment, and two runs should allocate the same.
@@ -57,6 +62,14 @@ package final class Session: Sendable {
         }
         throw .noMemoryFileSystem(tried: bases)
     }
+
+    /// About the size that the traced program gives its recording; next to nothing of it is ever used.
+    static let largestRecording: UInt64 = {
+        let fixed = UInt64(TM_TEXT_MAX) + UInt64(TM_IMAGES_MAX) * UInt64(MemoryLayout<tm_image>.stride)
+        let stacks = UInt64(TM_NODES_MAX) * UInt64(MemoryLayout<tm_node>.stride)
+        let rings = UInt64(MemoryLayout<tm_ring>.stride) + UInt64(TM_RING_CAPACITY_MAX) * UInt64(MemoryLayout<tm_event>.stride)
+        return UInt64(TM_PAGE) + fixed + stacks + UInt64(TM_RINGS_MAX) * rings
+    }()
 
     private static func padded(_ number: UInt64, _ width: Int) -> String {
         let digits = String(number)
@@ -80,6 +93,12 @@ package final class Session: Sendable {
         }
         release()
     }
+
+    /// Whether its collector serves a recording of the process.
+    package func serves(_ pid: Int32) -> Bool { access("\(directory)/\(SessionRequest.servedName(pid))", F_OK) == 0 }
+
+    /// Lets another process join the session as its collector.
+    package func handOver() { release() }
 
     private func release() {
         lock.withLock { descriptor in
@@ -117,6 +136,14 @@ package final class Session: Sendable {
     private static func ownsPrivately(_ folder: Int32) -> Bool {
         var info = stat()
         return fstat(folder, &info) == 0 && info.st_uid == geteuid() && info.st_mode & 0o022 == 0
+    }
+
+    /// Nobody else can put something of theirs in the place of what we make there: others may not write, or, as in /dev/shm,
+    /// may not rename and remove what is ours.
+    private static func isSafe(_ base: String) -> Bool {
+        var info = stat()
+        guard stat(base, &info) == 0, info.st_uid == geteuid() || info.st_uid == 0 else { return false }
+        return info.st_mode & 0o022 == 0 || info.st_mode & S_ISVTX != 0
     }
 
     // MARK: Other sessions

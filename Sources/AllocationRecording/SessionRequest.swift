@@ -13,6 +13,8 @@ package struct SessionRequest: Sendable, Hashable {
         case snapshot
         /// The same, and an image of the process's memory at that moment: a link beside the answer.
         case heap
+        /// Write what is new since the last time beside the answer: `name` says what is known.
+        case watch
     }
 
     package var verb: Verb
@@ -45,7 +47,7 @@ package struct SessionRequest: Sendable, Hashable {
             let token = "\(getpid()).\(UInt32.random(in: 0 ... .max))"
             guard Self.put("\(verb.rawValue)\n\(pid)\n\(name)", at: "\(directory)/\(Self.prefix)\(token)") else { continue }
             let path = "\(directory)/\(Self.answerPrefix)\(token)"
-            guard let answer = Self.await(path) else { throw .noAnswer(path: directory) }
+            guard let answer = Self.await(path, in: directory) else { throw .noAnswer(path: directory) }
             if answer == Self.elsewhere { continue }
             if answer != Self.done { throw .requestFailed(answer) }
             return path + Self.dataSuffix
@@ -65,14 +67,24 @@ package struct SessionRequest: Sendable, Hashable {
         }
     }
 
+    /// Whether a running session of this user records the process.
+    static func isRecorded(_ pid: Int32) -> Bool {
+        let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
+        return Session.running(in: [runtime, "/dev/shm"].compactMap(\.self)).contains {
+            access("\($0)/\(servedName(pid))", F_OK) == 0
+        }
+    }
+
     /// A snapshot of a large program takes a while to write.
-    private static func await(_ path: String) -> String? {
-        for _ in 0..<12_000 {
+    private static func await(_ path: String, in directory: String) -> String? {
+        for attempt in 0..<12_000 {
             if let text = Self.text(of: path) {
                 unlink(path)
                 return text
             }
-            usleep(5_000)
+            // The session has ended: nobody answers any more.
+            if access(directory, F_OK) != 0 { return nil }
+            usleep(attempt < 50 ? 1_000 : 5_000)
         }
         return nil
     }

@@ -13,12 +13,12 @@ struct StackTree {
     private(set) var isDamaged = false
 
     private let source: UnsafeMutablePointer<tm_node>
-    private let used: Int
+    private var used: Int
     private let limit: Int
     /// Innermost frames kept of deeper stacks: the limit, or less when there are very many such stacks.
     private(set) var window: Int
     private var deepStacks = 0
-    private let moduleOfImage: [Int32]
+    private var moduleOfImage: [Int32]
 
     // By node of the recording. What was read once is not read again: it may change.
     private var parentOf: [UInt32]
@@ -53,6 +53,19 @@ struct StackTree {
         depthOf = [Int32](repeating: 0, count: used)
         flagsOf = [UInt8](repeating: 0, count: used)
         newOf = [Int32](repeating: -1, count: used)
+    }
+
+    /// Takes nodes into account that came to be since: what was added stays. `region` is that of `init`.
+    mutating func follow(_ region: Unsafe.Region, moduleOfImage: [Int32]) {
+        let count = region.nodesUsed - used
+        self.moduleOfImage = moduleOfImage
+        guard count > 0 else { return }
+        used += count
+        parentOf += repeatElement(0, count: count)
+        locationOf += repeatElement(-1, count: count)
+        depthOf += repeatElement(0, count: count)
+        flagsOf += repeatElement(0, count: count)
+        newOf += repeatElement(-1, count: count)
     }
 
     /// Below the cut, deep stacks share few nodes: this many are made at most.
@@ -184,33 +197,41 @@ struct StackTree {
 
 /// Finds nodes by parent and location: open addressing over their numbers.
 private struct NodeIndex {
-    /// Number of the node, 0: none. The root is never looked for.
-    private var slots = [Int32](repeating: 0, count: 1 << 12)
+    /// Number of the node in the low half, 0: none; its hash in the high half, so that a node is looked at only when it is
+    /// very probably the right one. The root is never looked for.
+    private var slots = [UInt64](repeating: 0, count: 1 << 12)
 
     mutating func find(_ node: StackNode, in nodes: inout [StackNode]) -> Int32 {
-        var slot = Self.hash(node) & (slots.count - 1)
+        let hash = Self.hash(node)
+        let mask = slots.count - 1
+        var slot = Int(hash) & mask
         while slots[slot] != 0 {
-            if nodes[Int(slots[slot])] == node { return slots[slot] }
-            slot = (slot + 1) & (slots.count - 1)
+            let number = Int32(truncatingIfNeeded: slots[slot])
+            if slots[slot] >> 32 == hash && nodes[Int(number)] == node { return number }
+            slot = (slot + 1) & mask
         }
         let number = Int32(truncatingIfNeeded: nodes.count)
         nodes.append(node)
-        slots[slot] = number
-        if nodes.count > slots.count / 2 { grow(nodes) }
+        slots[slot] = hash << 32 | UInt64(UInt32(bitPattern: number))
+        if nodes.count > slots.count / 2 { grow() }
         return number
     }
 
-    private mutating func grow(_ nodes: [StackNode]) {
-        slots = [Int32](repeating: 0, count: slots.count * 4)
-        for number in 1..<nodes.count {
-            var slot = Self.hash(nodes[number]) & (slots.count - 1)
-            while slots[slot] != 0 { slot = (slot + 1) & (slots.count - 1) }
-            slots[slot] = Int32(number)
+    private mutating func grow() {
+        let old = slots
+        slots = [UInt64](repeating: 0, count: old.count * 4)
+        let mask = slots.count - 1
+        for entry in old where entry != 0 {
+            var slot = Int(entry >> 32) & mask
+            while slots[slot] != 0 { slot = (slot + 1) & mask }
+            slots[slot] = entry
         }
     }
 
-    private static func hash(_ node: StackNode) -> Int {
+    /// 32 bits.
+    private static func hash(_ node: StackNode) -> UInt64 {
         let key = UInt64(UInt32(bitPattern: node.parent)) << 32 | UInt64(UInt32(bitPattern: node.location))
-        return Int(truncatingIfNeeded: (key &* 0x9e37_79b9_7f4a_7c15).byteSwapped &* 0xd6e8_feb8_6659_fd93 >> 32)
+        let mixed = (key &* 0x9e37_79b9_7f4a_7c15).byteSwapped
+        return (mixed &* 0xd6e8_feb8_6659_fd93) >> 32
     }
 }

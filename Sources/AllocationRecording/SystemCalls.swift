@@ -11,9 +11,9 @@ enum SystemCalls {
         return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
     }
 
-    /// The whole of a small file (of /proc), up to `limit` bytes.
+    /// The whole of a small file (of /proc), up to `limit` bytes. Follows no link and waits for nobody, as a FIFO would.
     static func contents(of path: String, limit: Int = 4096) -> [UInt8]? {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard file >= 0 else { return nil }
         defer { close(file) }
         return contents(of: file, limit: limit)
@@ -33,6 +33,56 @@ enum SystemCalls {
         guard let line = lines.first(where: { $0.starts(with: "MemAvailable:".utf8) }) else { return 1 << 46 }
         let digits = line.filter { (48...57).contains($0) }
         return (UInt64(String(decoding: digits, as: UTF8.self)) ?? 1 << 36) << 10
+    }
+
+    /// The whole of a file, whatever its size.
+    static func file(_ path: String) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var info = stat()
+        guard fstat(file, &info) == 0, info.st_size < 1 << 34 else { return nil }
+        let size = Int(info.st_size)
+        return [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
+            while filled < size {
+                let count = pread(file, buffer.baseAddress! + filled, size - filled, off_t(filled))
+                guard count > 0 else { return }
+                filled += count
+            }
+        }
+    }
+
+    /// Writes a new file, for this user only; false when it cannot be written whole.
+    static func write(_ bytes: [UInt8], to path: String) -> Bool {
+        let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        var written = 0
+        while written < bytes.count {
+            let count = bytes[written...].withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
+            guard count > 0 || errno == EINTR else {
+                unlink(path)
+                return false
+            }
+            written += max(0, count)
+        }
+        return true
+    }
+
+    /// A file of /proc that is longer than a page, which gives it in pieces.
+    static func wholeFile(_ path: String, limit: Int) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var bytes: [UInt8] = []
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        while bytes.count < limit {
+            let length = read(file, &piece, piece.count)
+            if length < 0 { return nil }
+            if length == 0 { break }
+            bytes += piece.prefix(length)
+        }
+        return bytes
     }
 
     /// Names in a directory, without "." and "..".
@@ -84,13 +134,14 @@ struct ProcessFiles {
         return nil
     }
 
-    /// State letter and start time (clock ticks since boot) of a process; nil when there is none of that number.
-    static func state(of pid: Int32) -> (letter: UInt8, start: UInt64)? {
+    /// State letter, parent and start time (clock ticks since boot) of a process; nil when there is none of that number.
+    static func state(of pid: Int32) -> (letter: UInt8, parent: Int32, start: UInt64)? {
         guard let text = SystemCalls.contents(of: "/proc/\(pid)/stat"), let end = text.lastIndex(of: UInt8(ascii: ")")) else { return nil }
         // The name in parentheses may hold anything; the fields after it are the 3rd (state) to the 22nd (start time).
         let fields = text[(end + 1)...].split(separator: UInt8(ascii: " "))
-        guard fields.count > 19, let letter = fields[0].first, let start = number(fields[19]) else { return nil }
-        return (letter, UInt64(start))
+        guard fields.count > 19, let letter = fields[0].first, let parent = number(fields[1]), let start = number(fields[19])
+        else { return nil }
+        return (letter, Int32(truncatingIfNeeded: parent), UInt64(start))
     }
 
     private static func number(_ digits: ArraySlice<UInt8>) -> Int? {

@@ -101,8 +101,8 @@ extension Unsafe {
             guard let live = LiveTable(seed: seed), let rows = StackRows(), let releases = Pages<Release>(capacity: 64),
                 let threads = Threads(), let probes = ObjectProbes()
             else { return nil }
-            self.probes = probes
             self.threads = threads
+            self.probes = probes
             self.seed = seed
             self.live = live
             self.rows = rows
@@ -118,8 +118,8 @@ extension Unsafe {
             releases.free()
             window.free()
             threads.free()
-            probes.free()
             for domain in domains { domain.live.free() }
+            probes.free()
         }
 
         var byteCount: Int { domains.reduce(live.byteCount + rows.byteCount + releases.byteCount) { $0 + $1.live.byteCount } }
@@ -148,7 +148,7 @@ extension Unsafe {
             pointer.pointee.totalBytes &+= bytes
             pointer.pointee.totalCount &+= 1
             tickSize(row, size)
-            if probes.hasObjects { probes.count(row, address, of: pointer.pointee.totalCount) }
+            if pointer.pointee.untilProbe != 0 { probe(pointer, address) }
             totals.allocations &+= 1
             totals.bytesAllocated &+= bytes
             if birthGeneration == window.generation { window.allocate(stack: stack, size: bytes) }
@@ -260,7 +260,6 @@ extension Unsafe {
             window.forget()
             removeDomains()
             threads.removeAll()
-            probes.forgetRows()
             guard live.removeAll(), rows.removeAll() else { return false }
             (tracked, tracedPeak, peakLimit, untrackedRanges) = (.zero, .zero, 0, 0)
             totals = Totals()
@@ -373,8 +372,9 @@ extension Unsafe {
 
         @inline(never)
         private mutating func addRow(_ stack: UInt32) -> Int {
-            let row = exists(stack) ? rows.add(stack) : 0
-            if row != 0 { probes.classify(row, stack: stack, in: region) }
+            guard exists(stack) else { return 0 }
+            let row = rows.add(stack)
+            if row != 0 && probes.isObjectStack(stack, in: region) { rows.rows[row].untilProbe = 1 }
             return row
         }
 
@@ -385,6 +385,18 @@ extension Unsafe {
             if Int(stack) < knownNodes { return true }
             knownNodes = max(region.nodesUsed, Int(TM_NODE_FIRST))
             return Int(stack) < knownNodes
+        }
+
+        /// Looks at the first few objects of a stack, then at one each time their number has doubled.
+        @inline(__always)
+        private mutating func probe(_ row: UnsafeMutablePointer<Row>, _ address: UInt64) {
+            row.pointee.untilProbe &-= 1
+            let sighted = row.pointee.untilProbe & Row.sighted
+            if row.pointee.untilProbe != sighted { return }
+            let isAdded = probes.add(address)
+            // Objects that die at once are hard to meet alive: they are looked for more often.
+            let most = sighted != 0 ? 1 << 30 : 256
+            row.pointee.untilProbe = sighted | (isAdded && row.pointee.totalCount >= 8 ? UInt32(min(row.pointee.totalCount, most)) : 1)
         }
 
         @inline(__always)

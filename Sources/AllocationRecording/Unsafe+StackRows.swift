@@ -18,6 +18,12 @@ extension Unsafe {
         var thread: UInt16 = 0
         /// 0: blocks of malloc; else one more than the index of the domain.
         var domain: UInt16 = 0
+        /// Allocations until one is looked at for its type, with `sighted` when one has told it; 0: they are no objects.
+        var untilProbe: UInt32 = 0
+        static let sighted: UInt32 = 1 << 31
+
+        /// The stack allocates objects.
+        var isObjects: Bool { untilProbe != 0 }
 
         init(node: UInt32, thread: Int, domain: Int) {
             self.node = node

@@ -1,6 +1,7 @@
 // Unsafe.swift: everything that touches raw memory lives in this namespace; the rest of the module is plain Swift.
 import CRecording
 import Glibc
+import Synchronization
 
 /// Raw memory: the shared recording, and the tables of the event loop.
 ///
@@ -19,6 +20,7 @@ enum Unsafe {
             base = pages.assumingMemoryBound(to: Element.self)
             byteCount = size
             self.capacity = size / MemoryLayout<Element>.stride
+            Unsafe.note(pages, size)
             adviseHugePages()
         }
 
@@ -28,6 +30,8 @@ enum Unsafe {
             guard let size = Self.size(max(minimum, capacity &+ capacity / 2)), let pages = tm_pages(base, byteCount, size) else {
                 return false
             }
+            Unsafe.note(base, 0)
+            Unsafe.note(pages, size)
             base = pages.assumingMemoryBound(to: Element.self)
             byteCount = size
             capacity = size / MemoryLayout<Element>.stride
@@ -35,7 +39,10 @@ enum Unsafe {
             return true
         }
 
-        func free() { munmap(base, byteCount) }
+        func free() {
+            Unsafe.note(base, 0)
+            munmap(base, byteCount)
+        }
 
         @inline(__always)
         subscript(index: Int) -> Element {
@@ -53,4 +60,13 @@ enum Unsafe {
             if byteCount >= 4 << 20 { madvise(base, byteCount, MADV_HUGEPAGE) }
         }
     }
+
+    /// Where all pages lie, by address: they are full of addresses of blocks, and no references of the program's.
+    private static let ownPages = Mutex<[UInt64: UInt64]>([:])
+
+    private static func note(_ pages: UnsafeMutableRawPointer, _ size: Int) {
+        ownPages.withLock { $0[UInt64(UInt(bitPattern: pages))] = size == 0 ? nil : UInt64(size) }
+    }
+
+    static var ownMemory: [Range<UInt64>] { ownPages.withLock { $0.map { $0..<$0 + $1 } } }
 }

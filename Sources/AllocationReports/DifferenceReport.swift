@@ -22,8 +22,11 @@ package struct DifferenceReport {
     package func text(_ style: TextStyle = .plain, sourceLine: (_ file: String, _ line: Int) -> String? = { _, _ in nil }) -> String {
         var text = ""
         var shown = (now: Tally.zero, difference: Tally.zero)
-        for row in table.differences {
-            text += ReportLine.text(key: row.key, figures: TextForm.tally(row.tally, difference: row.difference), style)
+        let isList = question.grouping != .traceback
+        let lines = table.differences.map { (key: $0.key, figures: TextForm.tally($0.tally, difference: $0.difference)) }
+        let width = isList ? ReportLine.nameWidth(lines, style) : nil
+        for (row, line) in zip(table.differences, lines) {
+            text += ReportLine.text(key: line.key, figures: line.figures, style, width: width)
             if question.grouping == .traceback { text += ReportLine.frames(of: row.callStack, style, sourceLine) }
             shown = (shown.now + row.tally, shown.difference + row.difference)
         }

@@ -23,7 +23,7 @@ package struct TextStyle: Hashable, Sendable {
     }
 
     /// Room for a name beside `used` other characters of its line. Beyond terminals nobody reads more than this either.
-    func room(beside used: Int) -> Int { columns.map { max(24, $0 - used) } ?? PrintableText.longestName }
+    func room(beside used: Int) -> Int { columns.map { max(16, $0 - used) } ?? PrintableText.longestName }
 }
 
 /// Symbols and paths are what the traced program says: they may hold newlines, escape codes or ten thousand characters.

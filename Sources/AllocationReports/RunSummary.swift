@@ -40,7 +40,9 @@ package struct RunSummary {
                 + (statistic.count == 1 ? " block   " : " blocks  ")
             let function = statistic.site?.line == nil ? nil : statistic.site?.function
             let name = [statistic.key, function].compactMap(\.self).joined(separator: "  ")
-            text += figures + PrintableText.name(name, limit: style.room(beside: figures.count)) + "\n"
+            let room = style.room(beside: figures.count)
+            text +=
+                figures + (style.columns == nil ? PrintableText.name(name, limit: room) : PrintableText.symbol(name, columns: room)) + "\n"
         }
         let others = table.groupCount - table.statistics.count
         guard others > 0 else { return text }

@@ -21,8 +21,10 @@ package struct StatisticsReport {
     package func text(_ style: TextStyle = .plain, sourceLine: (_ file: String, _ line: Int) -> String? = { _, _ in nil }) -> String {
         var text = ""
         var shown = Tally.zero
+        let isList = question.grouping != .traceback
+        let width = isList ? ReportLine.nameWidth(table.statistics.map { ($0.key, TextForm.tally($0.tally)) }, style) : nil
         for statistic in table.statistics {
-            text += ReportLine.text(key: statistic.key, figures: TextForm.tally(statistic.tally), style)
+            text += ReportLine.text(key: statistic.key, figures: TextForm.tally(statistic.tally), style, width: width)
             if question.grouping == .traceback { text += ReportLine.frames(of: statistic.callStack, style, sourceLine) }
             shown += statistic.tally
         }
@@ -50,9 +52,19 @@ package struct StatisticsReport {
 
 /// The form of a printed row, for statistics and for differences.
 enum ReportLine {
-    static func text(key: String, figures: String, _ style: TextStyle) -> String {
-        let name = PrintableText.name(key, limit: style.room(beside: figures.count + 2))
-        return "\(style.bold(name)): \(figures)\n"
+    /// - Parameter width: of a column of names, as `nameWidth` gives it; nil for a line that stands alone.
+    static func text(key: String, figures: String, _ style: TextStyle, width: Int? = nil) -> String {
+        let room = width ?? style.room(beside: figures.count + 2)
+        let name = style.columns == nil ? PrintableText.name(key, limit: room) : PrintableText.symbol(key, columns: room)
+        let padding = String(repeating: " ", count: max(0, (width ?? 0) - PrintableText.columns(of: name)))
+        return "\(style.bold(name)): \(padding)\(figures)\n"
+    }
+
+    /// On a terminal figures stand below each other: behind the widest name, or where the widest figures leave room.
+    static func nameWidth(_ lines: [(key: String, figures: String)], _ style: TextStyle) -> Int? {
+        guard style.columns != nil, let figures = lines.map(\.figures.count).max() else { return nil }
+        let names = lines.map { PrintableText.columns(of: PrintableText.name($0.key, limit: 4000)) }.max() ?? 0
+        return min(names, style.room(beside: figures + 2))
     }
 
     static func frames(of callStack: CallStack, _ style: TextStyle, _ sourceLine: (_ file: String, _ line: Int) -> String?) -> String {
@@ -66,6 +78,12 @@ enum ReportLine {
         let lines = CallStack(printable, totalFrameCount: callStack.totalFrameCount).formatted { file, line in
             sourceLine(originals[file] ?? file, line).map { PrintableText.name($0) }
         }
-        return lines.map { $0 + "\n" }.joined()
+        // A terminal would break long names anywhere.
+        return lines.map { line in
+            guard let columns = style.columns, PrintableText.columns(of: line) > columns else { return line + "\n" }
+            let indentation = line.prefix { $0 == " " }
+            let text = String(line.dropFirst(indentation.count))
+            return indentation + PrintableText.symbol(text, columns: max(24, columns - indentation.count)) + "\n"
+        }.joined()
     }
 }

@@ -39,8 +39,12 @@ package struct TreeReport {
             let columns = row(
                 TextForm.size(line.tally.bytes), PrintableText.number(line.tally.count),
                 PrintableText.percent(line.tally.bytes, of: tree.nodes[0].tally.bytes))
-            let prefix = TreeReport.cut(line.prefix, to: style.room(beside: 0) / 2)
-            let name = PrintableText.name(name(of: line), limit: style.room(beside: columns.count + prefix.count))
+            // Deep calls keep room for their names.
+            let prefix = TreeReport.cut(
+                line.prefix, to: style.columns.map { max(12, $0 - columns.count - 32) } ?? style.room(beside: 0) / 2)
+            let room = style.room(beside: columns.count + prefix.count)
+            let name =
+                style.columns == nil ? PrintableText.name(name(of: line), limit: room) : PrintableText.symbol(name(of: line), columns: room)
             text += columns + style.dim(prefix) + (line.node == nil ? style.dim(name) : name) + "\n"
             if let node = line.node { pending += lines(under: node, indentation: line.indentation) }
         }

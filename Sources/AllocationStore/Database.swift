@@ -13,7 +13,7 @@ final class Database {
     /// Neither journal nor synchronization: the file takes its name only when it is whole, so there is nothing to roll back.
     init(writing path: String, for name: String) throws(StoreError) {
         (self.path, self.name) = (path, name)
-        handle = try Database.open(path, SQLITE_OPEN_READWRITE, name)
+        handle = try Database.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, name)
         try run("PRAGMA page_size=8192; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE")
     }
 

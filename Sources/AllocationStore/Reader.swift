@@ -30,7 +30,7 @@ struct Reader {
         let threads = try readThreads()
         try readCosts(nodes, threads)
         try readGenerations(nodes, threads)
-        try readObjects(nodes, threads)
+        try readObjects(nodes)
         try readTimeline(nodes)
         return (snapshots, complete[0])
     }
@@ -289,7 +289,7 @@ struct Reader {
         self.snapshots = snapshots
     }
 
-    private mutating func readObjects(_ nodes: Numbering, _ threads: Numbering) throws(StoreError) {
+    private mutating func readObjects(_ nodes: Numbering) throws(StoreError) {
         var snapshots = take()
         var numbers: [String: Int32] = [:]
         var process = 0
@@ -299,17 +299,14 @@ struct Reader {
                 numbers = [:]
             }
             guard let stack = nodes.index(of: try row.integer(2), in: index) else { throw damaged("objects have no stack") }
-            guard let thread = threads.index(of: try row.integer(3), in: index) else { throw damaged("objects have no thread") }
-            if let last = snapshots[index].objects.last, (last.stack, last.thread) > (stack, thread) {
-                throw damaged("object is out of order")
-            }
-            let name = try text(row, 4)
+            if let last = snapshots[index].objects.last, last.stack > stack { throw damaged("object is out of order") }
+            let name = try text(row, 3)
             let type = numbers[name] ?? Int32(snapshots[index].types.count)
             if Int(type) == snapshots[index].types.count {
                 snapshots[index].types.append(name)
                 numbers[name] = type
             }
-            snapshots[index].objects.append(ObjectCost(stack: stack, thread: thread, type: type, live: try row.tally(5)))
+            snapshots[index].objects.append(ObjectCost(stack: stack, type: type, live: try row.tally(4)))
         }
         self.snapshots = snapshots
     }

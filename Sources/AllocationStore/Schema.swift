@@ -74,16 +74,16 @@ enum Schema {
         "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
         "count INTEGER NOT NULL", "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
     static let object = Table(
-        "object", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "thread INTEGER NOT NULL", "type INTEGER NOT NULL",
-        "current_bytes INTEGER NOT NULL", "current_count INTEGER NOT NULL")
+        "object", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "type INTEGER NOT NULL", "current_bytes INTEGER NOT NULL",
+        "current_count INTEGER NOT NULL")
     static let moment = Table(
         "moment", "process INTEGER NOT NULL", "time REAL NOT NULL", "bytes INTEGER NOT NULL", "count INTEGER NOT NULL",
         "resident_bytes INTEGER NOT NULL")
     static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
 
     static let tables = [
-        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, object,
-        moment, momentStack,
+        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, object, moment,
+        momentStack,
     ]
 
     /// For people with `sqlite3`: the same with names instead of numbers. Never read by us.

@@ -220,16 +220,14 @@ struct Writer {
             row.set(7, firstThread + Int(cost.thread))
             try row.insert()
         }
-        try object.expect(snapshot.objects.count)
         for cost in snapshot.objects {
             let type = try number(snapshot.types.indices.contains(Int(cost.type)) ? snapshot.types[Int(cost.type)] : Snapshot.unknownType)
             let row = self.object.next()
             row.set(1, process)
             row.set(2, firstNode + Int(cost.stack))
-            row.set(3, firstThread + Int(cost.thread))
-            row.set(4, type)
-            row.set(5, cost.live.bytes)
-            row.set(6, cost.live.count)
+            row.set(3, type)
+            row.set(4, cost.live.bytes)
+            row.set(5, cost.live.count)
             try row.insert()
         }
         for point in snapshot.timeline {

@@ -17,6 +17,12 @@ struct Demangler {
     }
 
     static func demangle(_ symbol: String) -> FunctionName {
+        let name = read(symbol)
+        // Some damaged names read as nothing.
+        return name.text.isEmpty ? FunctionName(plain: cut(symbol), symbol: symbol) : name
+    }
+
+    private static func read(_ symbol: String) -> FunctionName {
         let mangled = withoutVersion(symbol)
         guard mangled.utf8.count <= longestMangled else { return FunctionName(plain: cut(mangled), symbol: mangled) }
         if isSwift(mangled) {

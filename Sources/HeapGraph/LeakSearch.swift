@@ -46,6 +46,12 @@ package struct LeakSearch<Reader: ObjectReader> {
                 found.append(node)
                 labels.append(reference?.label ?? "")
             }
+            // An object that holds itself: of blocks that are no objects such words say nothing.
+            let own = known.values.filter { $0.target == one.address && $0.canOwn }.min { $0.offset < $1.offset }
+            if let own, let node = nodeOf[block] {
+                found.append(node)
+                labels.append(own.label)
+            }
             edges.add(found)
         }
         self.reader = reader
@@ -58,7 +64,9 @@ package struct LeakSearch<Reader: ObjectReader> {
         for node in 0..<Int32(nodes.count) { byComponent[Int(components.component[Int(node)])].append(node) }
         for list in byComponent { sorted.add(list) }
         members = sorted
-        isCycle = byComponent.map { list in list.count > 1 && list.contains { objects[Int($0)] != nil } }
+        isCycle = byComponent.map { list in
+            list.count > 1 ? list.contains { objects[Int($0)] != nil } : list.first.map { edges[$0].contains($0) } ?? false
+        }
     }
 
     private static func unreached(_ graph: ReferenceGraph) -> [Int32] {

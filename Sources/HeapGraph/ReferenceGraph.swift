@@ -31,17 +31,14 @@ package final class ReferenceGraph: @unchecked Sendable {
     package init(_ program: FrozenProgram) {
         self.program = program
         roots = HeapRoots(program)
-        blocks = Self.merged(program.blocks, roots.unknownBlocks)
+        // What lies outside of what a program can have was never a block.
+        let sound = program.blocks.filter { $0.address > 0 && $0.address < 1 << 47 && $0.size < 1 << 47 }
+        blocks = Self.merged(sound, roots.unknownBlocks)
         table = BlockTable(blocks)
         parents = .allocate(capacity: max(blocks.count, 1))
         parents.initialize(repeating: -1, count: max(blocks.count, 1))
         queue.reserveCapacity(blocks.count)
-        for (thread, words) in roots.registers {
-            for word in words { reachRoot(word, .register(thread: thread), at: 0) }
-        }
-        for area in roots.areas {
-            _ = program.memory.forEachWord(in: area.addresses) { address, word in reachRoot(word, area.kind, at: address) }
-        }
+        forEachRootWord { word, kind, address in reachRoot(word, kind, at: address) }
         spread()
     }
 
@@ -70,6 +67,24 @@ package final class ReferenceGraph: @unchecked Sendable {
         queue.append(block)
     }
 
+    @inline(__always)
+    private func forEachRootWord(_ body: (_ word: UInt64, _ kind: RootKind, _ address: UInt64) -> Void) {
+        for (thread, words) in roots.registers {
+            for word in words { body(word, .register(thread: thread), 0) }
+        }
+        for area in roots.areas {
+            _ = program.memory.forEachWord(in: area.addresses) { address, word in body(word, area.kind, address) }
+        }
+    }
+
+    /// Every reference of the roots, also to blocks that are reached in another way, too.
+    func forEachRootReference(_ body: (_ block: Int32, _ root: RootHit) -> Void) {
+        forEachRootWord { word, kind, address in
+            let block = table.find(word & Self.addressMask)
+            if block >= 0 { body(block, RootHit(kind: kind, address: address)) }
+        }
+    }
+
     /// Takes further blocks as reachable, with all that they lead to.
     package func reach(_ more: [Int32]) {
         for block in more where parents[Int(block)] == -1 {
@@ -92,9 +107,25 @@ package final class ReferenceGraph: @unchecked Sendable {
                     queue.append(target)
                 }
             }
-            if !isWhole { unreadableBlocks += 1 }
+            if !isWhole && isProtected(table.addresses(of: block)) { unreadableBlocks += 1 }
         }
         queue.removeAll(keepingCapacity: false)
+    }
+
+    /// Pages that were never written are not copied, and hold nothing; what may not be read may hold anything.
+    private func isProtected(_ range: Range<UInt64>) -> Bool {
+        let mappings = program.process.mappings
+        var low = 0
+        var high = mappings.count
+        while low < high {
+            let middle = (low + high) / 2
+            if mappings[middle].addresses.upperBound <= range.lowerBound { low = middle + 1 } else { high = middle }
+        }
+        while low < mappings.count, mappings[low].addresses.lowerBound < range.upperBound {
+            if !mappings[low].isReadable { return true }
+            low += 1
+        }
+        return false
     }
 
     /// Calls `body` for each word of a block that refers to a block. False: not all of it is readable.

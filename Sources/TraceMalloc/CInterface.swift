@@ -23,7 +23,7 @@ private func code(_ error: TracingError) -> tracemalloc_result {
     case .frameCount, .domain, .invalidRange: TRACEMALLOC_BAD_ARGUMENT
     case .notTracing: TRACEMALLOC_NOT_TRACING
     case .recordedElsewhere: TRACEMALLOC_RECORDED_ELSEWHERE
-    case .cannotStart: TRACEMALLOC_CANNOT_START
+    case .cannotStart, .cannotLook: TRACEMALLOC_CANNOT_START
     case .overlappingRange: TRACEMALLOC_OVERLAP
     case .file: TRACEMALLOC_FILE
     }

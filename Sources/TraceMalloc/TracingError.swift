@@ -16,6 +16,8 @@ public enum TracingError: Error, Hashable, Sendable, CustomStringConvertible {
     case overlappingRange(address: UInt, size: Int, trackedAddress: UInt, trackedSize: Int, domain: Int)
     /// A domain outside of 1...4294967295.
     case domain(Int)
+    /// The program could not be stopped to look at its memory; the sentence says why.
+    case cannotLook(String)
     /// A file could not be written or read; the sentence says why.
     case file(String)
 
@@ -34,7 +36,7 @@ public enum TracingError: Error, Hashable, Sendable, CustomStringConvertible {
                 + "0x\(String(trackedAddress, radix: 16)), which is tracked in domain \(domain): untrack that first, or use another domain"
         case .domain(let domain):
             "\(domain) cannot be a domain: it must be in range [1; 4294967295]; 0 is the domain of malloc's own blocks"
-        case .file(let sentence): sentence
+        case .file(let sentence), .cannotLook(let sentence): sentence
         }
     }
 }

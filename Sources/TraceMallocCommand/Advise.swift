@@ -15,7 +15,7 @@ struct Advise: ParsableCommand {
               tracemalloc advise server.tmalloc
             """)
 
-    @Argument(help: "A file that `run` wrote.")
+    @Argument(help: "A file that `run` wrote.", completion: .file())
     var file: String
 
     @OptionGroup var selection: SelectionOptions

@@ -19,6 +19,9 @@ struct Collect: ParsableCommand {
     @Flag(help: "Overwrite the output when it exists.")
     var force = false
 
+    @Option(name: .customLong("await"), help: "Wait for this process as long as it lives, and say nothing.")
+    var awaited: Int32?
+
     func run() throws {
         leaveTheProgram()
         let file: OutputFile
@@ -27,7 +30,8 @@ struct Collect: ParsableCommand {
         let joined: Session
         do {
             joined = try Session(joining: session)
-            collector = try Collector(session: joined, options: Recording.options(frameLimit: FrameCount.range.upperBound))
+            collector = try Collector(
+                session: joined, options: Recording.options(frameLimit: FrameCount.range.upperBound, awaited: awaited))
         } catch {
             file.remove()
             throw CommandError.noRecording(error)
@@ -43,11 +47,13 @@ struct Collect: ParsableCommand {
     /// output would wait for us), does not belong to its terminal, and is not stopped by what stops the program.
     private func leaveTheProgram() {
         setsid()
-        for signal in [SIGINT, SIGHUP, SIGPIPE] { Glibc.signal(signal, SIG_IGN) }
+        for signal in [SIGINT, SIGHUP, SIGPIPE, SIGXFSZ] { Glibc.signal(signal, SIG_IGN) }
         let null = open("/dev/null", O_RDWR)
         if null >= 0 {
             dup2(null, STDIN_FILENO)
             dup2(null, STDOUT_FILENO)
+            // Whoever started it by `start` has gone on since.
+            if awaited != nil { dup2(null, STDERR_FILENO) }
         }
         if tm_close_from(3) != 0 {
             for descriptor in 3..<Int32(clamping: max(sysconf(Int32(_SC_OPEN_MAX)), 3)) { close(descriptor) }

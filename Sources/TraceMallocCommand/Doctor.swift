@@ -42,7 +42,7 @@ private struct Examination {
             let mark = line.verdict.rawValue + String(repeating: " ", count: 5 - line.verdict.rawValue.count)
             let name = line.name + String(repeating: " ", count: max(1, 16 - line.name.count))
             return (line.verdict == .good ? style.dim(mark) : style.warning(mark)) + style.bold(name)
-                + PrintableText.name(line.finding, limit: 2000) + "\n"
+                + PrintableText.wrapped(PrintableText.name(line.finding, limit: 2000), style, indentation: 21) + "\n"
         }.joined()
     }
 

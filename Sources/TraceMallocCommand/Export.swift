@@ -22,7 +22,7 @@ struct Export: ParsableCommand {
               tracemalloc export jq.tmalloc --to pprof -o jq.pb.gz
             """)
 
-    @Argument(help: "A file that `run` wrote.")
+    @Argument(help: "A file that `run` wrote.", completion: .file())
     var file: String
 
     @Option(name: .customLong("to"), help: "Which format.")

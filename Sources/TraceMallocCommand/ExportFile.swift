@@ -4,7 +4,7 @@ import Glibc
 
 /// A file for the user only, written beside its final name and renamed at the end.
 final class ExportFile {
-    private let path: String
+    let path: String
     private let part: String
     private let descriptor: Int32
     private let force: Bool
@@ -13,6 +13,8 @@ final class ExportFile {
     init(path: String, force: Bool) throws(CommandError) {
         self.path = path
         self.force = force
+        // A file that may not grow any more (ulimit -f) is an error, not a death.
+        signal(SIGXFSZ, SIG_IGN)
         part = path + ".part"
         var status = stat()
         let exists = lstat(path, &status) == 0

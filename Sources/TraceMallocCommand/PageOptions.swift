@@ -35,16 +35,26 @@ struct PageOptions: ParsableArguments {
     func write(named name: @autoclosure () -> String, _ make: () throws -> Page) throws {
         let path = output ?? name()
         let file = try ExportFile(path: path, force: force)
-        do {
-            let sources = SourceLines()
-            let page = try make().html(nonce: PageOptions.nonce()) { source ? sources.line($0, $1) : nil }
-            try file.write(Array(page.utf8))
+        let page: Page
+        do { page = try make() } catch {
+            file.abandon()
+            throw error
+        }
+        try PageOptions.write(page, to: file, withSource: source)
+    }
+
+    static func write(_ page: Page, to file: ExportFile, withSource: Bool) throws(CommandError) {
+        let sources = SourceLines()
+        if Terminal.error.isTerminal { Terminal.error.showProgress("tracemalloc: making the page") }
+        do throws(CommandError) {
+            try file.write(Array(page.html(nonce: nonce()) { withSource ? sources.line($0, $1) : nil }.utf8))
             try file.finish()
         } catch {
             file.abandon()
             throw error
         }
-        Terminal.error.say("wrote \(path)")
+        if Terminal.error.isTerminal { Terminal.error.clearProgress() }
+        Terminal.error.say("wrote \(file.path)")
     }
 
     static func question(_ options: QuestionOptions) -> PageQuestion {

@@ -13,6 +13,8 @@ final class Recording {
     private let session: Session
     private let collector: Collector
     private let shared: Shared
+    /// Looks at processes that wait at their ends.
+    private let examinations: ExitExaminations?
     private var thread: Unsafe.Thread?
     private var failure: StoreError?
 
@@ -27,17 +29,31 @@ final class Recording {
 
     private var output: OutputFile? { shared.output.withLock(\.self) }
 
+    /// Where the profile goes.
+    enum Output {
+        case named(String, force: Bool)
+        /// To a file in the current directory with the program's name and pid.
+        case afterProgram(force: Bool)
+        case none
+    }
+
+    private let kind: Output
+
     /// Makes the file that the user named and the session, in this order: what is refused is refused before the program runs.
-    init(output path: String?, force: Bool, frameLimit: Int, followsChildren: Bool, markEvery: Duration?) throws(CommandError) {
+    init(
+        output kind: Output, frameLimit: Int, followsChildren: Bool, markEvery: Duration?, examinations: ExitExaminations? = nil
+    ) throws(CommandError) {
+        self.kind = kind
         var output: OutputFile?
-        if let path {
+        switch kind {
+        case .named(let path, let force):
             do { output = try OutputFile(path: path, force: force) } catch { throw .noOutput(error) }
-        } else if access(".", W_OK) != 0 {
-            throw .unwritableDirectory(SystemError(number: errno))
+        case .afterProgram: if access(".", W_OK) != 0 { throw .unwritableDirectory(SystemError(number: errno)) }
+        case .none: break
         }
         var made: Session?
         do {
-            let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren)
+            let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren, checkLeaks: examinations != nil)
             made = session
             collector = try Collector(session: session, options: Recording.options(frameLimit: frameLimit, markEvery: markEvery))
             self.session = session
@@ -53,6 +69,7 @@ final class Recording {
             throw .noRoom(directory: session.directory, free: free)
         }
         shared = Shared(output)
+        self.examinations = examinations
     }
 
     /// What a program with one thread reserves when it starts.
@@ -60,9 +77,9 @@ final class Recording {
 
     /// Checkpoints come early, as short runs are killed too; they take a small part of the time at most, and the file
     /// spreads its writes out by itself.
-    static func options(frameLimit: Int, markEvery: Duration? = nil) -> CollectorOptions {
+    static func options(frameLimit: Int, markEvery: Duration? = nil, awaited: Int32? = nil) -> CollectorOptions {
         CollectorOptions(
-            frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500),
+            frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500), awaited: awaited,
             objectTypes: ObjectTypeSource(allocators: ObjectAllocators.ranges(inFile:), namer: SwiftTypeNames.namer(pid:)))
     }
 
@@ -75,9 +92,10 @@ final class Recording {
 
     /// Starts to collect, on a thread of its own.
     func begin() throws(CommandError) {
-        thread = Unsafe.startThread { [collector, shared] in
+        thread = Unsafe.startThread { [collector, shared, examinations] in
             let snapshots = collector.run(
-                untilIdle: false, checkpoint: { shared.output.withLock(\.self)?.checkpoint($0) }, save: Recording.save)
+                untilIdle: false, checkpoint: { shared.output.withLock(\.self)?.checkpoint($0) }, save: Recording.save,
+                examine: examinations?.examine)
             shared.snapshots.withLock { $0 = snapshots }
         }
         if thread == nil { throw .noThread }
@@ -85,8 +103,8 @@ final class Recording {
 
     /// Makes the file if the user named none. The default name has the program's pid, so that runs already and is not
     /// disturbed when this fails: its summary is still worth having.
-    func nameOutput(after program: String, pid: pid_t, force: Bool) {
-        guard output == nil else { return }
+    func nameOutput(after program: String, pid: pid_t) {
+        guard output == nil, case .afterProgram(let force) = kind else { return }
         do {
             let file = try OutputFile(program: program, pid: pid, force: force)
             shared.output.withLock { $0 = file }
@@ -101,10 +119,17 @@ final class Recording {
         session.remove()
     }
 
+    /// Ends the collecting; nothing is kept.
+    func drop() {
+        collector.finish()
+        thread?.join()
+        session.remove()
+    }
+
     func noteExit(_ pid: pid_t, _ exit: ProcessExit) { collector.noteExit(pid: pid, exit) }
 
     /// Ends the collecting, names the addresses and writes the final state.
-    func end(warnings: [String]) -> [Snapshot] {
+    func end(warnings: [String], showsProgress: Bool = true) -> [Snapshot] {
         collector.finish()
         thread?.join()
         session.remove()
@@ -117,14 +142,15 @@ final class Recording {
         if !snapshots.isEmpty, snapshots[0].process.warnings.allSatisfy({ !$0.contains("bypass") }) {
             snapshots[0].process.warnings += warnings
         }
-        failure = Recording.finish(&snapshots, output) ?? failure
+        failure = Recording.finish(&snapshots, output, showsProgress: showsProgress) ?? failure
         return snapshots
     }
 
     /// Names the addresses of `snapshots` and writes them.
-    static func finish(_ snapshots: inout [Snapshot], _ output: OutputFile?) -> StoreError? {
+    static func finish(_ snapshots: inout [Snapshot], _ output: OutputFile?, showsProgress: Bool = true) -> StoreError? {
         var options = SymbolicatorOptions()
-        if Terminal.error.isTerminal {
+        let showsProgress = showsProgress && Terminal.error.isTerminal
+        if showsProgress {
             options.progress = { part, module in
                 let name = module.isEmpty ? "" : ", reading \(PrintableText.name(module, limit: 50))"
                 Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %\(name)")
@@ -132,7 +158,7 @@ final class Recording {
         }
         var symbolicator = Symbolicator(options: options)
         symbolicator.symbolicate(&snapshots)
-        if Terminal.error.isTerminal { Terminal.error.clearProgress() }
+        if showsProgress { Terminal.error.clearProgress() }
         do { try output?.write(snapshots, complete: true) } catch { return error }
         return nil
     }
@@ -144,6 +170,9 @@ final class Recording {
             return nil
         } catch { return "\(error)" }
     }
+
+    /// The profile, when it was written.
+    var writtenPath: String? { failure == nil ? output?.path : nil }
 
     func sayWhatWasWritten() {
         if let failure { return Terminal.error.say("\(failure)") }

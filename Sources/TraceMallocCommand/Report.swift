@@ -14,7 +14,7 @@ struct Report: ParsableCommand {
               tracemalloc report jq.tmalloc --html -o jq.html
             """)
 
-    @Argument(help: "A file that `run` wrote.")
+    @Argument(help: "A file that `run` wrote.", completion: .file())
     var file: String
 
     @OptionGroup var options: QuestionOptions

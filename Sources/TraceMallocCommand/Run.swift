@@ -12,8 +12,8 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program and record its allocations.",
         usage: """
-            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--quiet] \
-            -- COMMAND [ARG ...]
+            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--html] \
+            [--leaks] [--suppressions FILE] [--quiet] -- COMMAND [ARG ...]
             """,
         discussion: """
             The program keeps its standard streams, signals, directory and exit code. A summary goes to standard error when it \
@@ -41,8 +41,19 @@ struct Run: ParsableCommand {
     @Flag(help: "Leave the processes that the program starts alone.")
     var noFollowChildren = false
 
+    @Flag(help: "Also write a page beside FILE, as FILE.html: see `report --html`.")
+    var html = false
+
+    @Option(help: ArgumentHelp("Also write a page, to PAGE.", valueName: "page"))
+    var htmlTo: String?
+
     @Flag(name: .shortAndLong, help: "No summary, only the name of the file.")
     var quiet = false
+
+    @Flag(help: "Look for leaks when a process ends; the exit code is then 1 where the program's is 0 and something leaked.")
+    var leaks = false
+
+    @OptionGroup var suppressions: SuppressionOptions
 
     @Argument(parsing: .captureForPassthrough, help: ArgumentHelp("The program and its arguments.", valueName: "command"))
     var command: [String]
@@ -66,8 +77,17 @@ struct Run: ParsableCommand {
         let library = try PreloadLibrary.find()
         let supervisor = Supervisor(waitsForAll: !noFollowChildren)
 
-        let recording = try Recording(
-            output: output, force: force, frameLimit: frames.count, followsChildren: !noFollowChildren, markEvery: markEvery?.duration)
+        let examinations = leaks ? ExitExaminations(try suppressions.read()) : nil
+        let page = try pageFile()
+        let recording: Recording
+        do {
+            recording = try Recording(
+                output: output.map { .named($0, force: force) } ?? .afterProgram(force: force), frameLimit: frames.count,
+                followsChildren: !noFollowChildren, markEvery: markEvery?.duration, examinations: examinations)
+        } catch {
+            page?.abandon()
+            throw error
+        }
         let pid: pid_t
         do {
             let environment = try recording.environment(preloading: library)
@@ -75,9 +95,10 @@ struct Run: ParsableCommand {
             pid = try supervisor.start(program, argumentCount: words.count, environment: environment)
         } catch {
             recording.abandon()
+            page?.abandon()
             throw error
         }
-        recording.nameOutput(after: words[0], pid: pid, force: force)
+        recording.nameOutput(after: words[0], pid: pid)
         var hasWaited = false
         let exit = supervisor.wait(for: pid, ended: recording.noteExit) {
             if !hasWaited, Terminal.error.isTerminal, !quiet {
@@ -88,7 +109,14 @@ struct Run: ParsableCommand {
         let warnings = program.hasOwnAllocator ? [program.ownAllocatorWarning] : []
         let snapshots = recording.end(warnings: warnings)
         try report(snapshots, recording, library, words)
-        throw ExitCode(Run.code(of: exit))
+        writePage(snapshots, recording, page)
+        var code = Run.code(of: exit)
+        if let examinations {
+            let leaks = LeaksReport(try examinations.end(words[0]), limit: top)
+            try Terminal.error.write(leaks.text(Terminal.error.style))
+            if leaks.hasLeaks && code == 0 { code = 1 }
+        }
+        throw ExitCode(code)
     }
 
     private func report(_ snapshots: [Snapshot], _ recording: Recording, _ library: PreloadLibrary, _ words: [String]) throws {
@@ -104,7 +132,23 @@ struct Run: ParsableCommand {
         recording.sayWhatWasWritten()
     }
 
-    private static func code(of exit: ProcessExit) -> Int32 {
+    /// Made before the program runs, where its name is known by then: what is refused is refused early.
+    private func pageFile() throws(CommandError) -> ExportFile? {
+        guard let path = htmlTo ?? (html ? output.map { PageOptions.stem($0) + ".html" } : nil) else { return nil }
+        return try ExportFile(path: path, force: force)
+    }
+
+    private func writePage(_ snapshots: [Snapshot], _ recording: Recording, _ early: ExportFile?) {
+        guard html || htmlTo != nil else { return }
+        do {
+            // The profile's name, made after the program had a pid, was free: its page's name is most likely, too.
+            guard let file = try early ?? recording.writtenPath.map({ try ExportFile(path: PageOptions.stem($0) + ".html", force: force) })
+            else { return }
+            try PageOptions.write(Page(snapshots, PageQuestion(metric: .peak)), to: file, withSource: false)
+        } catch { Terminal.error.say("no page: \(error)") }
+    }
+
+    static func code(of exit: ProcessExit) -> Int32 {
         switch exit {
         case .code(let code): code
         case .signal(let signal): 128 + signal

@@ -99,6 +99,10 @@ extension [Snapshot] {
 enum SnapshotReader {
     static func read(_ path: String, pid: Int32?) throws(CommandError) -> (snapshots: [Snapshot], complete: Bool) {
         let content: (snapshots: [Snapshot], complete: Bool)
+        // Small files are there before anybody could read the line.
+        let showsProgress = Terminal.error.isTerminal && (Unsafe.status(of: path)?.st_size ?? 0) > 4 << 20
+        if showsProgress { Terminal.error.showProgress("tracemalloc: reading \(PrintableText.name(path, limit: 50))") }
+        defer { if showsProgress { Terminal.error.clearProgress() } }
         do { content = try SnapshotFile.read(path) } catch { throw .unreadable(error) }
         guard !content.snapshots.isEmpty else { throw .emptySnapshot(path: path) }
         if !content.complete { Terminal.error.say("\(path) is a checkpoint: the recording was not finished") }

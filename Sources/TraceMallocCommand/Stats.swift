@@ -11,7 +11,7 @@ struct Stats: ParsableCommand {
               tracemalloc stats jq.tmalloc --format json
             """)
 
-    @Argument(help: "A file that `run` wrote.")
+    @Argument(help: "A file that `run` wrote.", completion: .file())
     var file: String
 
     @Option(help: "Only this process of the file.")

@@ -21,8 +21,9 @@ struct Supervisor {
     /// - Parameter waitsForAll: also wait for the descendants that outlive the program.
     init(waitsForAll: Bool) {
         // A terminal that went away, or one that is not ours to write to, must not cost the recording.
-        defaults = [SIGPIPE].filter { !Unsafe.isIgnored($0) }
-        signal(SIGPIPE, SIG_IGN)
+        // Nor a file that may not grow any more.
+        defaults = [SIGPIPE, SIGXFSZ].filter { !Unsafe.isIgnored($0) }
+        for signal in [SIGPIPE, SIGXFSZ] { Glibc.signal(signal, SIG_IGN) }
         // Where SIGCHLD is ignored the kernel throws exit codes away.
         signal(SIGCHLD, SIG_DFL)
         mask = Unsafe.block(Supervisor.awaited + [SIGTTOU])
@@ -30,12 +31,14 @@ struct Supervisor {
         if waitsForAll { tm_become_subreaper() }
     }
 
-    func start(_ program: TracedProgram, argumentCount: Int, environment: [String: String]) throws(CommandError) -> pid_t {
+    func start(
+        _ program: TracedProgram, argumentCount: Int, environment: [String: String], streams: [(from: Int32, to: Int32)] = []
+    ) throws(CommandError) -> pid_t {
         let launch = program.launch(argumentCount: argumentCount)
         do {
             return try Unsafe.spawn(
                 launch.path, arguments: launch.arguments, ownArguments: launch.ownArguments, environment: environment, mask: mask,
-                defaults: defaults
+                defaults: defaults, streams: streams
             ).get()
         } catch { throw .cannotStart(program: program.path, error) }
     }
@@ -65,7 +68,7 @@ struct Supervisor {
         return waitid(P_ALL, 0, &information, WEXITED | WNOHANG | WNOWAIT) == 0
     }
 
-    private static func exit(ofStatus status: Int32) -> ProcessExit {
+    static func exit(ofStatus status: Int32) -> ProcessExit {
         let signal = status & 0x7f
         return signal == 0 ? .code(status >> 8 & 0xff) : .signal(signal)
     }

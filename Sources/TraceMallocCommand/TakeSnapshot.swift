@@ -31,18 +31,19 @@ struct TakeSnapshot: ParsableCommand {
         let file: OutputFile
         do { file = try OutputFile(path: output, force: force) } catch { throw CommandError.noOutput(error) }
         var snapshots: [Snapshot]
-        do {
-            let path = try SessionRequest(verb: .snapshot, pid: pid).ask()
-            defer { unlink(path) }
-            snapshots = try SnapshotFile.read(path).snapshots
-        } catch let error as RecordingError {
+        do { snapshots = try TakeSnapshot.snapshots(of: pid) } catch {
             file.remove()
-            throw CommandError.noAnswer(error)
-        } catch let error as StoreError {
-            file.remove()
-            throw CommandError.unreadable(error)
+            throw error
         }
         if let failure = Recording.finish(&snapshots, file) { throw CommandError.noOutput(failure) }
         Terminal.error.say("wrote \(output)")
+    }
+
+    /// What a recorded process has allocated so far, with addresses instead of names.
+    static func snapshots(of pid: Int32) throws(CommandError) -> [Snapshot] {
+        let path: String
+        do { path = try SessionRequest(verb: .snapshot, pid: pid).ask() } catch { throw .noAnswer(error) }
+        defer { unlink(path) }
+        do { return try SnapshotFile.read(path).snapshots } catch { throw .unreadable(error) }
     }
 }

@@ -13,7 +13,7 @@ struct Tree: ParsableCommand {
               tracemalloc tree jq.tmalloc --metric peak --top 5
             """)
 
-    @Argument(help: "A file that `run` wrote.")
+    @Argument(help: "A file that `run` wrote.", completion: .file())
     var file: String
 
     @Option(help: "What is counted.")

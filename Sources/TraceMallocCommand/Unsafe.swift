@@ -125,12 +125,15 @@ extension Unsafe {
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
+    /// The calling thread yields to everything else from now on.
+    @Sendable static func lowerPriority() { _ = tm_lower_thread_priority() }
+
     /// Starts a thread of our own; nil when there is no room for one. `lowPriority`: it yields to everything else.
     static func startThread(lowPriority: Bool = false, _ body: @escaping @Sendable () -> Void) -> Thread? {
         var handle = pthread_t()
         let context = Unmanaged.passRetained(
             Body {
-                if lowPriority { tm_lower_thread_priority() }
+                if lowPriority { lowerPriority() }
                 body()
             })
         let result = pthread_create(
@@ -181,9 +184,11 @@ extension Unsafe {
     /// Starts the program at `path` and gives its pid, or the error number.
     ///
     /// Arguments and environment go through as bytes: they need not be UTF-8. `arguments` come first, then the last
-    /// `ownArguments` of our own command line. `defaults` are the signals that we ignore and the program must not.
+    /// `ownArguments` of our own command line. `defaults` are the signals that we ignore and the program must not. `streams` are
+    /// descriptors of ours that it gets under other numbers, all of which are below 3.
     static func spawn(
-        _ path: String, arguments: [String], ownArguments: Int, environment changes: [String: String], mask: sigset_t, defaults: [Int32]
+        _ path: String, arguments: [String], ownArguments: Int, environment changes: [String: String], mask: sigset_t, defaults: [Int32],
+        streams: [(from: Int32, to: Int32)] = []
     ) -> Result<pid_t, SystemError> {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -207,8 +212,13 @@ extension Unsafe {
             if !names.contains(where: { strncmp(variable, $0, $0.utf8.count) == 0 }) { kept.append(variable) }
             next += 1
         }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        // Those that are taken from a standard stream first: the others overwrite these.
+        for stream in streams.sorted(by: { $0.from < $1.from }) { posix_spawn_file_actions_adddup2(&actions, stream.from, stream.to) }
         var pid: pid_t = 0
-        let error = posix_spawn(&pid, path, nil, &attributes, copies + own + [nil], kept + added + [nil])
+        let error = posix_spawn(&pid, path, &actions, &attributes, copies + own + [nil], kept + added + [nil])
         return error == 0 ? .success(pid) : .failure(SystemError(number: error))
     }
 

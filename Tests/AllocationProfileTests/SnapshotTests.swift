@@ -82,7 +82,6 @@ let newer = Snapshot(stacks: "b.py:4;a.py:2 30 x3\nb.py:4;a.py:5 5002 x2\nc.py:5
 
     @Test func refusesWhatItCannotAnswer() {
         #expect(throws: ProfileError.cumulativeTraceback) { try older.statistics(groupedBy: .traceback, cumulative: true) }
-        #expect(throws: ProfileError.cumulativeType) { try older.differences(from: newer, groupedBy: .type, cumulative: true) }
     }
 
     @Test func ordersTiesByKeyLastFirst() throws {

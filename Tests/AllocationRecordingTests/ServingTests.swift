@@ -158,7 +158,7 @@ import Testing
 
     @Test func `a process number that belongs to another process by now is a dead process`() throws {
         let running = try Running(untilIdle: true)
-        let program = FakeProgram(FakeProgram.Options(processStart: 1))
+        let program = FakeProgram(FakeProgram.Options(pid: 1, processStart: 1))
         _ = program.addRing()
         program.allocate(0x1000, 10)
         program.publish(in: running.session)

@@ -73,6 +73,23 @@ import Testing
         #expect(mode(byHand) == nil)
     }
 
+    @Test func `a directory in which others can replace what is ours is not used`() throws {
+        var template = Array("/dev/shm/session-tests-XXXXXX".utf8CString)
+        let folder = String(cString: try #require(mkdtemp(&template)))
+        defer { rmdir(folder) }
+        for (mode, isSafe) in [(mode_t(0o777), false), (0o770, false), (0o1777, true), (0o755, true), (0o700, true)] {
+            chmod(folder, mode)
+            let session = try Session.create(frameLimit: 256, followChildren: true, bases: [folder, "/dev/shm"])
+            #expect(session.directory.hasPrefix(folder) == isSafe, "\(String(mode, radix: 8))")
+            session.remove()
+        }
+        guard geteuid() == 0 else { return }
+        chown(folder, 65534, 65534)
+        let session = try Session.create(frameLimit: 256, followChildren: true, bases: [folder, "/dev/shm"])
+        #expect(!session.directory.hasPrefix(folder))
+        session.remove()
+    }
+
     @Test func `without a memory file system there is a sentence with a way out`() {
         #expect(throws: RecordingError.noMemoryFileSystem(tried: ["/proc", "relative"])) {
             try Session.create(frameLimit: 64, followChildren: true, bases: ["/proc", "relative"])

@@ -154,8 +154,8 @@ extension Snapshot {
                     GenerationCost(stack: stack, domain: domain, thread: thread, generation: generation, live: tally()))
             }
             snapshot.types = ["", "App.Node", "App.Leaf"]
-            for type in Int32(0)..<3 where domain == 0 && Bool.random(using: &random) {
-                snapshot.objects.append(ObjectCost(stack: stack, thread: thread, type: type, live: tally()))
+            for type in Int32(0)..<3 where Bool.random(using: &random) {
+                snapshot.objects.append(ObjectCost(stack: stack, type: type, live: tally()))
             }
         }
         for time in 0..<5 {
@@ -166,7 +166,7 @@ extension Snapshot {
     }
 
     /// Numbers of types are a file's own affair.
-    private var namedObjects: [String] { objects.map { "\($0.stack) \($0.thread) \(types[Int($0.type)]) \($0.live)" } }
+    private var namedObjects: [String] { objects.map { "\($0.stack) \(types[Int($0.type)]) \($0.live)" } }
 
     /// Names of the tables that differ.
     func differences(to other: Snapshot) -> [String] {

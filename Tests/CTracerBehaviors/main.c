@@ -1,4 +1,7 @@
 // main.c: the tracer from C: prints `ok SENTENCE` or `not ok SENTENCE: line` for each; exit code 1 when one is not shown.
+//
+//   CTracerBehaviors [FILE]         writes a snapshot into the file as well
+//   CTracerBehaviors pairs DEPTH    prints how long a malloc and its free take: see tools/overhead
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -6,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "pairs.h"
 #include "tracemalloc.h"
 
 #define EXPECT(condition) \
@@ -103,7 +107,18 @@ static int report(const char *sentence, int line) {
     return line != 0;
 }
 
+// Before the start, while tracing, and after the stop.
+static int measure(int depth) {
+    printf("before %d %.2f\n", depth, pairs(depth));
+    EXPECT(tracemalloc_start(0) == TRACEMALLOC_OK);
+    printf("tracing %d %.2f\n", depth, pairs(depth));
+    tracemalloc_stop();
+    printf("stopped %d %.2f\n", depth, pairs(depth));
+    return 0;
+}
+
 int main(int count, char **arguments) {
+    if (count > 2 && strcmp(arguments[1], "pairs") == 0) return measure(atoi(arguments[2]));
     int failures = 0;
     failures += report("start, look, stop", life());
     failures += report("what makes no sense is a code and a sentence", errors());

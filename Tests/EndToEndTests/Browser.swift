@@ -46,11 +46,13 @@ final class Browser {
     }
 
     /// Opens a file with a fragment and waits until its script has run.
-    func visit(_ file: String, fragment: String = "") throws {
+    func visit(_ file: String, fragment: String = "", until condition: String = "document.documentElement?.dataset.ready !== undefined")
+        throws
+    {
         // Otherwise only the fragment would change.
         try send("Page.navigate", ["url": "about:blank"])
         try send("Page.navigate", ["url": "file://\(file)\(fragment.isEmpty ? "" : "#")\(fragment)"])
-        try wait(for: "document.documentElement?.dataset.ready !== undefined", limit: 60)
+        try wait(for: condition, limit: 60)
     }
 
     /// The value of an expression, as text.

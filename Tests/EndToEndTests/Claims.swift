@@ -36,11 +36,16 @@ struct Claim: CustomStringConvertible {
 
 /// Expects that the profiler's reports agree with everything that the program claims.
 func expectClaims(of profile: Profile, sourceLocation: SourceLocation = #_sourceLocation) throws {
-    let claims = try Claim.parse(profile.outcome.stdout)
-    #expect(!claims.isEmpty, "no claims: \(profile.outcome.stdout) \(profile.outcome.stderr)", sourceLocation: sourceLocation)
-    let total = try profile.report("--by", "line", "--metric", "total")
-    let alive = try profile.report("--by", "line", "--metric", "current")
-    let stacks = try profile.report("--by", "traceback", "--metric", "total").statistics.compactMap(\.traceback)
+    try expectClaims(in: profile.outcome.stdout, file: profile.file, sourceLocation: sourceLocation)
+}
+
+/// The same, of an output and a file.
+func expectClaims(in output: String, file: String, sourceLocation: SourceLocation = #_sourceLocation) throws {
+    let claims = try Claim.parse(output)
+    #expect(!claims.isEmpty, "no claims: \(output)", sourceLocation: sourceLocation)
+    let total = try Profile.report(of: file, ["--by", "line", "--metric", "total"])
+    let alive = try Profile.report(of: file, ["--by", "line", "--metric", "current"])
+    let stacks = try Profile.report(of: file, ["--by", "traceback", "--metric", "total"]).statistics.compactMap(\.traceback)
     for claim in claims {
         let comment: Comment = "\(claim.place)"
         switch claim.kind {

@@ -20,6 +20,7 @@ struct CountingTests {
         Counted(sentence: "The library adds nothing to a program that allocates nothing", source: "nothing.c"),
         Counted(sentence: "realloc in all its outcomes", source: "realloc_cases.c"),
         Counted(sentence: "Four threads hand addresses to each other", source: "realloc_storm.c", isThreaded: true),
+        Counted(sentence: "Threads free what others allocated a moment ago", source: "hand_over.c", isThreaded: true),
         Counted(sentence: "Every call that aligns", source: "alignments.c"),
         Counted(sentence: "Calls that fail are not counted", source: "failures.c"),
         Counted(sentence: "Usable sizes may be asked for", source: "usable_size.c"),
@@ -95,6 +96,16 @@ struct CountingTests {
         let program = try Program("realloc_storm.c").path
         for _ in 0..<10 {
             let profile = try Profile([program, "5000"])
+            try expectClaims(of: profile)
+            #expect(try profile.stats().unknownFrees == 0)
+        }
+    }
+
+    @Test("A block that one thread frees right after another one allocated it is never free before it is allocated, in 10 of 10 runs")
+    func handedOver() throws {
+        let program = try Program("hand_over.c").path
+        for _ in 0..<10 {
+            let profile = try Profile([program, "50000", "3"])
             try expectClaims(of: profile)
             #expect(try profile.stats().unknownFrees == 0)
         }

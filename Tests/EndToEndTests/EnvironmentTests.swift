@@ -141,13 +141,13 @@ struct CostTests {
         func nanoseconds(_ outcome: Outcome) throws -> Double {
             try #require(outcome.stdout.split(separator: " ").last.flatMap { Double($0.dropLast()) })
         }
-        var bare = Double.infinity
-        var traced = Double.infinity
-        for _ in 0..<5 {
+        // By turns, and the best of each: other work on the machine only makes runs slower. It is waited for a better moment.
+        var (bare, traced) = (Double.infinity, Double.infinity)
+        for round in 0..<25 where round < 3 || traced >= bare * 1.2 {
             bare = min(bare, try nanoseconds(run([program])))
             traced = min(traced, try nanoseconds(Profile([program]).outcome))
         }
-        #expect(traced < bare * 1.2)
+        #expect(traced < bare * 1.2, "\(bare) ns, \(traced) ns")
     }
 
     @Test("A traced program runs at most 30 times as long as it would, even when it does nothing but allocate")

@@ -121,6 +121,93 @@ struct PageTests {
         #expect(browser.complaints.isEmpty, "\(browser.complaints)")
     }
 
+    @Test("Two generations of one run are compared, in the page and by compare")
+    func generations() throws {
+        let scratch = try Scratch()
+        let profile = try Profile([try Program("leaking.c").path], options: ["--mark-every", "50ms"])
+        let page = scratch / "page.html"
+        #expect(try run([Products.command, "report", profile.file, "--html", "-o", page]).ending == .code(0))
+        let browser = try Browser()
+        try browser.visit(page, fragment: "metric=peak&generation=2")
+        #expect(try browser.evaluate("state.metric") == "current")
+        #expect(try browser.evaluate("document.getElementById('against-choice').hidden") == "false")
+        try browser.evaluate("(e => { e.value = '1'; e.dispatchEvent(new Event('change')); })(document.getElementById('against'))")
+        #expect(try browser.text("#graph-title") == "What has changed")
+        #expect(try browser.evaluate("location.hash").contains("against=1"))
+        let shown = try browser.text("#graph-status")
+        #expect(shown.hasPrefix("All calls: ") && shown.hasSuffix("against generation 1."))
+        // What the page sums up is what the command says.
+        let sums = try browser.evaluate("[page.rows.bytes, page.rows.oldBytes].map(list => list.reduce((a, b) => a + b, 0)).join()")
+        let compared = try run([Products.command, "compare", profile.file, "--from", "1", "--to", "2", "--format", "json"])
+        let total = try #require(
+            (JSONSerialization.jsonObject(with: Data(compared.stdout.utf8)) as? [String: Any])?["total"] as? [String: Any])
+        let (now, change) = (try #require(total["bytes"] as? Int), try #require(total["bytesDifference"] as? Int))
+        #expect(now > 0)
+        #expect(sums == "\(now),\(now - change)")
+        try browser.click("#generations-table tbody tr:nth-child(2) td:nth-child(6) button")
+        #expect(try browser.evaluate("[state.generation, state.against].join()") == "1,0")
+        #expect(browser.complaints.isEmpty, "\(browser.complaints)")
+
+        let html = try run([Products.command, "compare", profile.file, "--from", "1", "--to", "2", "--html", "-o", scratch / "pair.html"])
+        #expect(html.ending == .code(0), "\(html.stderr)")
+        try browser.visit(scratch / "pair.html")
+        #expect(try browser.text("#graph-status").hasSuffix("against before."))
+        for (words, text) in [(["--from", "1"], "--to"), (["--from", "1", "--to", "no such"], "no mark no such"), ([], "two files")] {
+            let refused = try run([Products.command, "compare", profile.file] + words)
+            #expect(refused.ending == .code(2))
+            #expect(refused.stderr.contains(text), "\(refused.stderr)")
+        }
+    }
+
+    @Test("One thread's part is what stats says of the thread; a fragment of another process's thread is no error")
+    func threads() throws {
+        let scratch = try Scratch()
+        let profile = try Profile([try Program("many_threads.c").path])
+        let page = scratch / "page.html"
+        #expect(try run([Products.command, "report", profile.file, "--html", "--metric", "total", "-o", page]).ending == .code(0))
+        let stats = try run([Products.command, "stats", profile.file, "--format", "json"]).stdout
+        let whole = try #require(JSONSerialization.jsonObject(with: Data(stats.utf8)) as? [String: Any])
+        let byThread = try #require(whole["byThread"] as? [[String: Any]]).compactMap { $0["bytesAllocated"] as? Int }
+        let browser = try Browser()
+        try browser.visit(page)
+        #expect(try browser.evaluate("document.getElementById('thread-choice').hidden") == "false")
+        let sum = "page.rows.bytes.reduce((a, b) => a + b, 0)"
+        #expect(try Int(browser.evaluate(sum)) == byThread.reduce(0, +))
+        let choose = "(e => { e.selectedIndex = 1; e.dispatchEvent(new Event('change')); })(document.getElementById('thread'))"
+        try browser.evaluate(choose)
+        let one = try #require(Int(browser.evaluate(sum)))
+        #expect(one > 0 && byThread.contains(one))
+        #expect(try browser.evaluate("location.hash").contains("thread="))
+        #expect(try browser.text("#metric-caption").contains("allocated by"))
+        try browser.visit(page, fragment: "thread=99999")
+        #expect(try browser.evaluate("state.thread") == "-1")
+        #expect(browser.complaints.isEmpty, "\(browser.complaints)")
+    }
+
+    @Test("run --html writes the page at the end; a name that cannot be used is known before the program runs")
+    func pageOfRun() throws {
+        let scratch = try Scratch()
+        let program = try Program("page_calls.c", flags: ["-g0"]).path
+        let command = [Products.command, "run", "-q", "-o", scratch / "a.tmalloc", "--html", "--", program]
+        _ = Products.library
+        let first = try run(command)
+        #expect(first.ending == .code(0), "\(first.stderr)")
+        #expect(first.stderr.hasSuffix("wrote \(scratch / "a.html")\n"))
+        try FileManager.default.removeItem(atPath: scratch / "a.tmalloc")
+        let second = try run(command)
+        #expect(second.ending == .code(2))
+        #expect(second.stderr.contains("--force"))
+        #expect(!FileManager.default.fileExists(atPath: scratch / "a.tmalloc"), "it was not run")
+        let browser = try Browser()
+        try browser.visit(scratch / "a.html")
+        #expect(try browser.text("#graph-status").hasPrefix("All calls: "))
+        #expect(browser.complaints.isEmpty, "\(browser.complaints)")
+        #expect(
+            try run([Products.command, "run", "-q", "-o", scratch / "b.tmalloc", "--html-to", scratch / "p.html", "--", program]).ending
+                == .code(0))
+        #expect(FileManager.default.fileExists(atPath: scratch / "p.html"))
+    }
+
     @Test("At 400 pixels nothing stands beside the screen")
     func narrow() throws {
         let made = try page()

@@ -59,7 +59,8 @@ struct ProcessTests {
         }
         try process.waitForOutput("started")
         // A checkpoint is written every few seconds.
-        for _ in 0..<100 where (try? Profile.stats(of: file)) == nil { usleep(100_000) }
+        let started = ContinuousClock.now
+        while (try? Profile.stats(of: file)) == nil, started.duration(to: .now) < .seconds(10) { usleep(100_000) }
         let collectors = processesThatMention(file).filter { !runs(program, $0) }
         #expect(!collectors.isEmpty)
         for collector in collectors { kill(collector, SIGKILL) }

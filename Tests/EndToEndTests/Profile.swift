@@ -3,6 +3,20 @@ import Foundation
 
 /// One process of `stats --format json`.
 struct Stats: Decodable {
+    struct Thread: Decodable {
+        var tid: Int
+        var name: String
+        var bytesAllocated: Int
+    }
+    /// Ranges that the program tracks by itself.
+    struct Domain: Decodable {
+        var domain: Int
+        var allocations: Int
+        var frees: Int
+        var currentBytes: Int
+        var currentBlocks: Int
+        var peakBytes: Int
+    }
     struct Exit: Decodable {
         var code: Int32?
         var signal: Int32?
@@ -31,6 +45,8 @@ struct Stats: Decodable {
     /// Not a checkpoint of a run that goes on, or was cut off.
     var complete: Bool?
     var processes: [Stats]?
+    var byThread: [Thread]?
+    var domains: [Domain]?
 }
 
 /// `report --format json`.
@@ -110,8 +126,10 @@ struct Profile {
         try decode(Stats.self, ["stats", file, "--format", "json"])
     }
 
-    func report(_ options: String...) throws -> Report {
-        try Profile.decode(Report.self, ["report", file, "--format", "json", "--top", "1000000"] + options)
+    func report(_ options: String...) throws -> Report { try Profile.report(of: file, options) }
+
+    static func report(of file: String, _ options: [String]) throws -> Report {
+        try decode(Report.self, ["report", file, "--format", "json", "--top", "1000000"] + options)
     }
 
     private static func decode<Value: Decodable>(_ type: Value.Type, _ arguments: [String]) throws -> Value {

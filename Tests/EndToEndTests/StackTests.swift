@@ -26,7 +26,10 @@ struct StackTests {
         #expect(try wanted.stats().truncatedStacks == 1)
     }
 
-    static let jumping = ["longjmp.c", "exceptions.cpp", "fibers.c", "dynamic_frames.c", "cxx_sites.cpp", "swift_objects.swift"]
+    static let jumping = [
+        "longjmp.c", "exceptions.cpp", "fibers.c", "dynamic_frames.c", "alternate_stack.c", "no_unwind_info.c", "jit_frames.cpp",
+        "cxx_sites.cpp", "swift_objects.swift",
+    ]
 
     @Test("Every stack of a program equals libunwind's", arguments: jumping)
     func verified(source: String) throws {

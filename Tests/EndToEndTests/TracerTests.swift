@@ -52,6 +52,16 @@ struct TracerTests {
             #expect(statistic.bytes == bytes)
             #expect(statistic.count == 1)
         }
+        // What it tracked is there, too, and not in malloc's figures.
+        let domains = try #require(stats.domains)
+        #expect(domains.map(\.domain) == [5])
+        #expect(domains.map(\.currentBytes) == [66] && domains.map(\.peakBytes) == [100])
+        #expect(domains.map(\.allocations) == [2] && domains.map(\.frees) == [1])
+        let tracked = try profile.report("--domain", "5", "--metric", "total")
+        #expect(tracked.total.bytes == 100 && tracked.statistics.count == 1)
+        #expect(tracked.statistics.first?.site?.function?.contains("trackSlot") == true, "\(tracked.statistics)")
+        let malloced = try profile.report("--domain", "0", "--metric", "total")
+        #expect(malloced.total.bytes == stats.bytesAllocated && malloced.total.count == stats.allocations)
         let query = "SELECT t.value FROM generation g JOIN text t ON t.id = g.name ORDER BY g.id"
         let marks = try run([try tool("sqlite3"), profile.file, query])
         #expect(marks.stdout == "\nfrom the program\n")
@@ -64,6 +74,41 @@ struct TracerTests {
         let numbers = try #require(profile.outcome.stdout.split(separator: "\n").last?.split(separator: " ").suffix(2).map(String.init))
         let report = try profile.report("--by", "line", "--metric", "total")
         #expect(report.at("Allocating.swift:\(numbers[0])")?.count == 1)
+    }
+
+    @Test(
+        "TRACEMALLOC_START traces a program that links the tracer from its start",
+        arguments: [("1", true, 256), ("7", true, 7), ("65535", true, 65535), ("0", false, 256)])
+    func startedByVariable(value: String, isTracing: Bool, frames: Int) throws {
+        let outcome = try run([Self.program, "started"], environment: ["TRACEMALLOC_START": value])
+        let lines = outcome.stdout.split(separator: "\n").map(String.init)
+        #expect(lines.prefix(2) == ["tracing: \(isTracing)", "frames: \(frames)"])
+        #expect(lines.last?.hasPrefix("traceback: Allocating.swift:") == isTracing)
+        #expect(outcome.ending == .code(0) && outcome.stderr.isEmpty, "\(outcome.stderr)")
+    }
+
+    @Test("A TRACEMALLOC_START that makes no sense is one line, and the program runs untraced", arguments: ["-1", "65536", "yes", "1 "])
+    func badVariable(value: String) throws {
+        let outcome = try run([Self.program, "started"], environment: ["TRACEMALLOC_START": value])
+        #expect(outcome.stdout.hasPrefix("tracing: false"))
+        #expect(outcome.ending == .code(0))
+        let sentence = "TRACEMALLOC_START must be 0, 1 or a number of frames up to 65535, not \"\(value)\"."
+        #expect(outcome.stderr == "tracemalloc: \(sentence) The program runs untraced.\n")
+    }
+
+    @Test("A C program starts, looks, tracks and writes through tracemalloc.h")
+    func fromC() throws {
+        let scratch = try Scratch()
+        let file = scratch / "c.tmalloc"
+        let outcome = try run([Products.directoryOfTests + "/CTracerBehaviors", file])
+        #expect(outcome.ending == .code(0), "\(outcome.stdout) \(outcome.stderr)")
+        #expect(outcome.stdout.components(separatedBy: "ok ").count == 5 && !outcome.stdout.contains("not ok"))
+        let numbers = try #require(outcome.stdout.split(separator: "\n").first { $0.hasPrefix("lines ") }?.split(separator: " "))
+        let blocks = try run([Products.command, "report", file, "--domain", "0"]).stdout
+        #expect(blocks.contains("main.c:\(numbers[1]): size=4321 B, count=1, average=4321 B"), "\(blocks)")
+        let ranges = try run([Products.command, "report", file, "--domain", "8", "--by", "traceback", "--attribute", "innermost"]).stdout
+        #expect(ranges.contains("main.c:\(numbers[2]): size=21 B, count=1, average=21 B"), "\(ranges)")
+        #expect(!ranges.contains("tracemalloc_track"))
     }
 
     @Test("With TRACEMALLOC_START=0 it is idle until it starts itself")

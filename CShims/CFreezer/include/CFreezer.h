@@ -82,8 +82,8 @@ struct tm_freeze {
     const struct tm_range *left_out;     // memory of the tracer's own
     size_t left_out_count;
     uint64_t most_bytes;
-    int shares_memory;                   // set by tm_freeze_this_process
     // answer
+    int shares_memory;                   // it is the calling process
     enum tm_freeze_fault fault;
     int code;
     uint64_t bytes;
@@ -92,12 +92,9 @@ struct tm_freeze {
     int file;                            // of the memfd; -1
 };
 
-// Stops the process, takes the image, lets go. The process goes on also when the caller is killed meanwhile. The calling
-// thread must not have children that others wait for in between.
+// Stops the process, which may be the calling one, takes the image, lets go. That is done by a process that shares our memory
+// for the time: when it, or we, are killed meanwhile the stopped process goes on.
 void tm_freeze_process(struct tm_freeze *freeze);
-
-// The same for the calling process, by another process that shares its memory for the time.
-void tm_freeze_this_process(struct tm_freeze *freeze);
 
 // Forgets the image.
 void tm_heap_image_free(struct tm_heap_image *image, size_t size);

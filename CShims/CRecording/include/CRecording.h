@@ -35,11 +35,27 @@
 #define TM_ENV_SESSION "TRACEMALLOC_SESSION"      // session directory to join; set by the launcher
 #define TM_ENV_FILE "TRACEMALLOC"                 // by hand: output file; the library starts the collector itself
 #define TM_ENV_FRAMES "TRACEMALLOC_FRAMES"        // innermost frames to keep, 1...65535 (default 256)
-#define TM_ENV_START "TRACEMALLOC_START"          // 0: loaded, idle
+#define TM_ENV_START "TRACEMALLOC_START"          // 0: loaded, idle until ordered; 1, or a number of frames: from the start
 #define TM_ENV_COLLECTOR "TRACEMALLOC_COLLECTOR"  // by hand: path of the collector's executable
 #define TM_ENV_FOLLOW "TRACEMALLOC_FOLLOW"        // 0: children are not traced (launcher's --no-follow-children)
 #define TM_ENV_LEAKS "TRACEMALLOC_LEAKS"          // 1: at its end the program waits until it has been looked at for leaks
 #define TM_ENV_VERIFY "TRACEMALLOC_VERIFY"        // 1: compare every stack with libunwind's (slow; for tests)
+
+// ---- An idle process (TM_ENV_START=0): one page of shared memory, a System V segment, that it looks at with every call.
+// `tracemalloc start` finds its number in /proc/PID/maps, writes what is to be done, and epoch 0 at last.
+#define TM_RENDEZVOUS_MAGIC UINT64_C(0x31454c4449434c41)  // "ALCIDLE1"
+#define TM_RENDEZVOUS_VERSION 1u
+#define TM_ORDER_PATH 256u
+
+struct tm_rendezvous {
+    uint64_t epoch;        // 1: idle; 0: there is an order
+    uint64_t magic;
+    uint32_t version;
+    uint32_t pid;          // who made it; children of it may have it as well
+    uint32_t target;       // the process that is to begin; all others make a new page for themselves
+    uint32_t frame_limit;
+    char session[TM_ORDER_PATH];  // directory of the session to join, terminated
+};
 
 // ---- Events
 enum tm_event_kind {
@@ -266,19 +282,21 @@ static inline _Bool tm_swap32(uint32_t *word, uint32_t from, uint32_t to) {
 }
 static inline void tm_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
-// The order of events is the order of this clock. On the allocating side everything before must have happened (the
-// block was handed out) before the clock is read: tm_clock_after. On the freeing side nothing after may be visible
-// before it is read; stores leave the core in order, so a plain read does: tm_clock_before.
+// The order of events is the order of this clock. On both sides everything before must have happened before the clock is
+// read. Allocating: the block was handed out. Freeing: the block was received, possibly from the thread that allocated it
+// a moment ago; without the fence the core reads the clock while it still waits for the pointer, which comes from another
+// core, and the free seems older than the allocation. On the freeing side nothing after may be visible before the clock is
+// read, too: tm_clock_before; stores leave an x86 core in order, so that costs nothing there.
 #if defined(__x86_64__)
-static inline uint64_t tm_clock_before(void) { return __builtin_ia32_rdtsc(); }
 static inline uint64_t tm_clock_after(void) {
     __builtin_ia32_lfence();
     return __builtin_ia32_rdtsc();
 }
+static inline uint64_t tm_clock_before(void) { return tm_clock_after(); }
 #elif defined(__aarch64__)
 static inline uint64_t tm_clock_before(void) {
     uint64_t ticks;
-    __asm__ volatile("mrs %0, cntvct_el0\n\tisb" : "=r"(ticks)::"memory");
+    __asm__ volatile("isb\n\tmrs %0, cntvct_el0\n\tisb" : "=r"(ticks)::"memory");
     return ticks;
 }
 static inline uint64_t tm_clock_after(void) {

@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/shm.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -118,6 +119,13 @@ static inline _Bool tm_is_memory_file_system(const char *path) {
     struct statfs info;
     return statfs(path, &info) == 0 && (info.f_type == 0x01021994 || info.f_type == (__typeof__(info.f_type))0x858458f6);
 }
+
+// The page of an idle process by its number; NULL when there is none. It stays while it is mapped.
+static inline struct tm_rendezvous *tm_rendezvous_attach(int id) {
+    void *page = shmat(id, 0, 0);
+    return page == (void *)-1 ? 0 : (struct tm_rendezvous *)page;
+}
+static inline void tm_rendezvous_detach(struct tm_rendezvous *page) { shmdt(page); }
 
 static inline int tm_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 static inline int tm_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }

@@ -36,7 +36,12 @@ package struct AdviceReport {
         let lines =
             AdviceReport.wrapped("\(finding.kind.title): \(finding.sentence)", style, indentation: "  ")
             + AdviceReport.wrapped("remedy: \(finding.kind.remedy)", style, indentation: "  ")
-        return style.bold(PrintableText.name(finding.place, limit: style.room(beside: 0))) + "\n" + lines.map { $0 + "\n" }.joined()
+        return style.bold(place(of: finding, style)) + "\n" + lines.map { $0 + "\n" }.joined()
+    }
+
+    private func place(of finding: Finding, _ style: TextStyle) -> String {
+        guard let columns = style.columns else { return PrintableText.name(finding.place) }
+        return PrintableText.symbol(finding.place, columns: columns)
     }
 
     /// Lines that fit the terminal; one line where there is none.

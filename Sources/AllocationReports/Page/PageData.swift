@@ -37,7 +37,7 @@ struct PageData {
             ("nodes", .object([("parent", PageData.column(tree.parents)), ("frame", PageData.column(tree.calls))])),
             ("costs", PageData.costs(tree.rows)),
             ("alive", PageData.alive(tree.aliveRows)),
-            ("processes", processes()),
+            ("processes", processes()), ("threads", threads(tree)),
             ("timelines", .array(snapshots.indices.map { timeline(of: snapshots[$0], tree.sites[$0]) })),
             ("generations", generations()),
             ("sizes", .array(snapshots.map { PageData.histogram($0.costs.lazy.map(\.sizes), StackCost.sizeBuckets) })),
@@ -104,11 +104,21 @@ struct PageData {
     private static func places(_ rows: [PageTree.Row]) -> [(String, JSONValue)] {
         [
             ("node", column(rows.map(\.place.node))), ("site", column(rows.map(\.place.site))),
-            ("process", column(rows.map(\.place.snapshot))),
+            ("process", column(rows.map(\.place.snapshot))), ("thread", column(rows.map(\.place.thread))),
         ]
     }
 
     // MARK: - Processes
+
+    /// Threads with costs have a number of their own in `costs`; others are not asked for.
+    private mutating func threads(_ tree: PageTree) -> JSONValue {
+        let used = Set(tree.rows.map(\.place.thread))
+        return .object([
+            ("process", PageData.column(tree.threads.map(\.snapshot))),
+            ("name", .array(tree.threads.map { string($0.thread.description) })),
+            ("isUsed", PageData.column(tree.threads.indices.map { used.contains(Int32($0)) ? 1 : 0 })),
+        ])
+    }
 
     private mutating func processes() -> JSONValue {
         let rows = snapshots.enumerated().map { index, snapshot in

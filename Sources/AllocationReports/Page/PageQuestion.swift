@@ -11,5 +11,5 @@ package struct PageQuestion: Hashable, Sendable {
     /// first picture after a fifth of a second and everything after half a second; the file has about 5 MB.
     package var callLimit = 60_000
 
-    package init() {}
+    package init(metric: Metric = .current) { self.metric = metric }
 }

@@ -12,6 +12,8 @@ struct PageTree {
         /// Call site: index into `frames`, -1 for stacks without frames.
         var site: Int32
         var snapshot: Int32
+        /// Index into `threads`.
+        var thread: Int32
         var generation: Int32 = 0
     }
 
@@ -42,6 +44,8 @@ struct PageTree {
     /// Frame of each node; -1 for the root.
     private(set) var calls: [Int32] = [-1]
     private(set) var rows: [Row] = []
+    /// The threads of all snapshots, with the snapshot that they are of.
+    private(set) var threads: [(snapshot: Int, thread: TracedThread)] = []
     /// What is alive by generation; empty where there is only one.
     private(set) var aliveRows: [Row] = []
     private(set) var omission: Omission?
@@ -74,11 +78,9 @@ struct PageTree {
         for node in snapshot.nodes.indices.dropFirst() where isUsed[node] {
             let parent = snapshot.parent(of: node)
             (merged[node], users[node], innermost[node]) = (merged[parent], users[parent], innermost[parent])
-            let isCalledByAsync = snapshot.isAsync(parent)
             // Most locations are on many stacks; their frames are looked up once.
             let location = snapshot.nodes[node].location
-            let numbers = isCalledByAsync ? nil : known[location]
-            for frame in numbers ?? frameNumbers(of: location, in: snapshot, isCalledByAsync, &known) {
+            for frame in known[location] ?? frameNumbers(of: location, in: snapshot, &known) {
                 merged[node] = child(of: merged[node], frame)
                 if !frames[Int(frame)].isSystem { users[node] = frame }
                 innermost[node] = frame
@@ -91,7 +93,7 @@ struct PageTree {
 
     /// The numbers of a location's frames, outermost first.
     private mutating func frameNumbers(
-        of location: Int32, in snapshot: Snapshot, _ isCalledByAsync: Bool, _ known: inout [Int32: [Int32]]
+        of location: Int32, in snapshot: Snapshot, _ known: inout [Int32: [Int32]]
     ) -> [Int32] {
         let named: [Frame] =
             switch location {
@@ -103,15 +105,17 @@ struct PageTree {
             default: []
             }
         var numbers: [Int32] = []
-        for (index, frame) in named.reversed().enumerated() {
+        let isAsync = snapshot.locations.indices.contains(Int(location)) && snapshot.locations[Int(location)].isAsync
+        for (index, frame) in named.enumerated().reversed() {
             var frame = frame
             // Two calls of a function that the debug information cannot tell apart are one.
             if frame.function != nil || frame.line != nil { frame.address = nil }
             frame.isInlined = false
-            frame.isAsync = frame.isAsync || (index == 0 && isCalledByAsync)
+            // The innermost frame of the location awaits; those outside of it are what it is inlined into.
+            frame.isAsync = index == 0 && isAsync
             numbers.append(number(of: frame))
         }
-        if !isCalledByAsync { known[location] = numbers }
+        known[location] = numbers
         return numbers
     }
 
@@ -134,19 +138,23 @@ struct PageTree {
     }
 
     private mutating func addRows(of snapshot: Snapshot, _ index: Int32, _ merged: [Int32], _ sites: [Int32]) {
-        func place(_ stack: Int32, generation: Int32 = 0) -> Place {
+        let firstThread = threads.count
+        threads += snapshot.threads.map { (Int(index), $0) }
+        func place(_ stack: Int32, _ thread: Int32, generation: Int32 = 0) -> Place {
             let isKnown = snapshot.hasNode(stack)
+            let thread = snapshot.threads.indices.contains(Int(thread)) ? Int(thread) : 0
             return Place(
-                node: isKnown ? merged[Int(stack)] : 0, site: isKnown ? sites[Int(stack)] : -1, snapshot: index, generation: generation)
+                node: isKnown ? merged[Int(stack)] : 0, site: isKnown ? sites[Int(stack)] : -1, snapshot: index,
+                thread: Int32(firstThread + thread), generation: generation)
         }
         for cost in snapshot.costs {
             let tallies = Metric.allCases.map { cost[$0] }
-            if tallies.contains(where: { $0 != .zero }) { rows.append(Row(place: place(cost.stack), tallies: tallies)) }
+            if tallies.contains(where: { $0 != .zero }) { rows.append(Row(place: place(cost.stack, cost.thread), tallies: tallies)) }
         }
         // Where there is only one generation the current metric says the same.
         guard snapshot.marks.count > 1 else { return }
         for cost in snapshot.liveByGeneration where snapshot.marks.indices.contains(Int(cost.generation)) {
-            aliveRows.append(Row(place: place(cost.stack, generation: cost.generation), tallies: [cost.live]))
+            aliveRows.append(Row(place: place(cost.stack, cost.thread, generation: cost.generation), tallies: [cost.live]))
         }
     }
 

@@ -222,4 +222,17 @@ private struct Content: Decodable {
         #expect(try Content(Page([snapshot], question)).costs.node.allSatisfy { $0 >= 0 })
         #expect(try Content(Page([], PageQuestion())).nodes.parent == [0])
     }
+
+    @Test func anAsyncParentIsMarkedItselfNotWhatItAwaits() throws {
+        var fixture = Fixture()
+        fixture.add("main /src/main.swift:1;parent /src/main.swift:5;child /src/main.swift:9", bytes: 8, count: 1)
+        var snapshot = fixture.snapshot
+        // An async parent's resume address, with a function that was inlined into it.
+        snapshot.locations[1].isAsync = true
+        snapshot.locations[1].frames.insert(Frame(function: "inlined", file: "/src/main.swift", line: 3), at: 0)
+        let content = try Content(Page([snapshot], PageQuestion()))
+        let flags = content.frames.flags.enumerated().map { (content.strings[content.frames.function[$0.offset]], $0.element & 2 != 0) }
+        #expect(flags.filter(\.1).map(\.0) == ["inlined"])
+        #expect(Set(flags.map(\.0)).isSuperset(of: ["main", "parent", "child"]))
+    }
 }

@@ -147,7 +147,9 @@ static void start(void) {
     process->blocks = NULL;
     process->capacity = 0;
     grow(1 << 16);
+#ifndef BESIDE_PROFILER  // which loads it itself, and must not see our allocations for it
     dlopen("libunwind-x86_64.so.8", RTLD_NOW | RTLD_LOCAL);
+#endif
 }
 
 // Returns whether this call is to be counted; then leave() must follow.

@@ -33,7 +33,7 @@ function showSummary() {
     add("Temporary", process => process.temporaryAllocations, numberText, `${shareText(sum(asked, process => process.temporaryAllocations), allocations)} of all allocations`);
     if (asked.length === 1 && first.peakRSS > 0) add("Resident at most", process => process.peakRSS, sizeText, "what the system gave the process");
     add("Threads", process => process.threads, numberText, "that allocated");
-    if (!isComparison || asked.length > 1) add("Processes", () => 1, numberText, asked.length === 1 ? `ended ${strings[first.end]}` : null);
+    if (!isComparison || asked.length > 1) add("Processes", () => 1, numberText, asked.length === 1 ? `ended ${strings[first.end].replace(/, after .*/, "")}` : null);
     byID("figures").replaceChildren(...rows);
     const warnings = new Set([...asked, ...before].flatMap(({ process }) => process.warnings.map(number => strings[number])));
     for (const { process } of asked) {
@@ -123,8 +123,13 @@ function showGenerations() {
     const isMany = new Set(shown.map(generation => generation.process)).size > 1;
     const look = generation => generation.count === 0 ? "" : element("button", {
         type: "button", "aria-label": `Show generation ${generation.number} in the graph`,
-        onclick: () => { ask({ generation: generation.number, metric: "current", zoom: "" }); byID("question").scrollIntoView(); },
+        onclick: () => { ask({ generation: generation.number, against: -1, metric: "current", zoom: "" }); byID("question").scrollIntoView(); },
     }, "show");
+    // A generation against the one before it: in a program that repeats something, both should hold the same.
+    const compare = generation => generation.number === 0 || generation.count === 0 ? "" : element("button", {
+        type: "button", "aria-label": `Compare generation ${generation.number} with the one before it`,
+        onclick: () => { ask({ generation: generation.number, against: generation.number - 1, metric: "current", zoom: "" }); byID("question").scrollIntoView(); },
+    }, "compare");
     byID("generations-table").replaceChildren(plainTable([
         { label: "Generation", of: generation => generation.name ? `${generation.number}  ${generation.name}` : String(generation.number) },
         ...isMany ? [{ label: "Process", isNumber: true, of: generation => String(data.processes[generation.process].pid) }] : [],
@@ -132,6 +137,7 @@ function showGenerations() {
         { label: "Alive", isNumber: true, of: generation => sizeText(generation.bytes) },
         { label: "Blocks", isNumber: true, of: generation => numberText(generation.count) },
         { label: "Graph", of: look },
+        ...shown.length > 1 ? [{ label: "Growth", isWide: true, of: compare }] : [],
     ], shown));
 }
 

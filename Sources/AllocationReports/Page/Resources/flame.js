@@ -3,7 +3,7 @@
 const rowHeight = 20;
 
 /// `levels`: boxes by depth, each with its call, left edge and width in pixels. The calls that lead to the focus come first.
-const flame = { graph: null, focus: null, selected: null, levels: [], matches: null, palette: new Map() };
+const flame = { graph: null, focus: null, selected: null, levels: [], matches: null, palette: new Map(), byPart: false, parts: null };
 
 function showFlame() {
     flame.focus = flame.graph.find(state.zoom);
@@ -76,7 +76,7 @@ function drawBox(box, y, pen) {
     context.fillRect(box.x, y, box.width, rowHeight - 1);
     context.fillStyle = pen.edge;
     // Neighbors of one library are told apart by shades.
-    if (!isComparison && !isMatch && !box.isAncestor) {
+    if (!isDifference() && !isMatch && !box.isAncestor) {
         context.globalAlpha = 0.1 * (Math.imul(box.call.key + 1, 0x9e3779b1) >>> 30);
         context.fillRect(box.x, y, box.width, rowHeight - 1);
         context.globalAlpha = 1;
@@ -91,38 +91,83 @@ function drawBox(box, y, pen) {
     }
     const room = Math.floor((box.width - 8) / pen.letterWidth);
     if (room < 3) return;
-    const label = flameLabel(box.call);
-    context.fillText(label.length <= room ? label : label.slice(0, room - 1) + "…", box.x + 4, y + rowHeight / 2);
+    context.fillText(fittingName(flameLabel(box.call), room), box.x + 4, y + rowHeight / 2);
 }
 
 function flameLabel(call) {
     const name = call.frame < 0 ? "everything" : shortName(frames.name(call.frame)) + (frames.isAsync(call.frame) ? " [async]" : "");
-    return isComparison ? `${figureText(call.change, state.unit, true)}  ${name}` : name;
+    return isDifference() ? `${figureText(call.change, state.unit, true)}  ${name}` : name;
 }
 
-/// The variable of a box's color: its library, or in comparisons what part of it is new or gone.
+/// A label in at most `room` letters. What distinguishes names stands at their end: of "clang::Sema::ActOnTag" first the outer
+/// names go.
+function fittingName(label, room) {
+    while (label.length > room) {
+        const at = label.slice(0, label.length - 2).indexOf("::");
+        if (at < 0 || label.includes("  ")) return label.slice(0, room - 1) + "…";
+        label = label.slice(at + 2);
+    }
+    return label;
+}
+
+/// The variable of a box's color: its library or part of the program, or in comparisons what part of it is new or gone.
 function flameColor({ call, isAncestor }) {
-    if (isComparison) {
+    if (isDifference()) {
         if (call.change === 0) return "--change-none";
         const part = Math.abs(call.change) / call.weight;
         return `--change-${call.change > 0 ? "up" : "down"}-${part > 2 / 3 ? 3 : part > 1 / 3 ? 2 : 1}`;
     }
     if (isAncestor || call.frame < 0) return "--call-ancestor";
     if (frames.isSystem(call.frame)) return "--call-system";
-    return `--call-${flame.palette.get(data.frames.module[call.frame]) ?? 5}`;
+    return `--call-${flame.palette.get(colorKey(call.frame)) ?? 5}`;
 }
 
-/// Gives the libraries with the largest figures colors of their own. The order is that of all that was ever allocated, so that
-/// a library keeps its color when another metric is chosen.
+/// What frames of one color have in common: the library; where nearly everything is in one, the part of the program that the
+/// name tells of: "clang::Sema" of C++, "Inventory.Item" of Swift, else the source file.
+function colorKey(frame) {
+    if (!flame.byPart) return strings[data.frames.module[frame]];
+    if (!flame.parts) flame.parts = new Map();
+    if (!flame.parts.has(frame)) flame.parts.set(frame, partOf(frame));
+    return flame.parts.get(frame);
+}
+
+function partOf(frame) {
+    const name = shortName(frames.name(frame)).replace(/^(?:(?:void|bool|int|unsigned|auto|static|const|decltype\(auto\)) )+/, "");
+    const outer = name.split("::");
+    if (outer.length > 1) return outer.slice(0, Math.min(2, outer.length - 1)).join("::");
+    if (frames.file(frame)) return fileName(frames.file(frame));
+    return fileName(frames.module(frame));
+}
+
+/// Gives the libraries, or parts of the program, with the largest figures colors of their own. The order is that of all that was
+/// ever allocated, so that a color stays when another metric is chosen.
 function choosePalette() {
+    const largestFirst = sums => [...sums].sort((a, b) => b[1] - a[1]);
     const sums = new Map();
+    const weights = new Float64Array(nodes.count);
     for (let row = 0; row < costs.node.length; row++) {
-        const site = costs.site[row];
-        if (site < 0 || frames.isSystem(site)) continue;
-        const module = data.frames.module[site];
-        sums.set(module, (sums.get(module) ?? 0) + Math.max(0, costs.now.totalBytes[row]));
+        const site = costs.site[row], bytes = Math.max(0, costs.now.totalBytes[row]);
+        weights[costs.node[row]] += bytes;
+        if (site >= 0 && !frames.isSystem(site)) sums.set(colorKey(site), (sums.get(colorKey(site)) ?? 0) + bytes);
     }
-    [...sums].sort((a, b) => b[1] - a[1]).slice(0, 5).forEach(([module], index) => flame.palette.set(module, index));
+    let ranking = largestFirst(sums);
+    flame.byPart = ranking.length > 0 && ranking[0][1] > 0.8 * ranking.reduce((sum, [, bytes]) => sum + bytes, 0);
+    if (flame.byPart) {
+        // By the area that they take: a part is seen wherever it calls, not only where it allocates.
+        const areas = new Map();
+        for (let node = nodes.count - 1; node > 0; node--) {
+            weights[nodes.parent[node]] += weights[node];
+            const frame = nodes.frame[node];
+            if (!frames.isSystem(frame)) areas.set(colorKey(frame), (areas.get(colorKey(frame)) ?? 0) + weights[node]);
+        }
+        ranking = largestFirst(areas);
+    }
+    ranking.slice(0, 5).forEach(([key], index) => flame.palette.set(key, index));
+}
+
+/// What a difference is counted from.
+function beforeName() {
+    return isComparison ? "before" : generationName(state.against);
 }
 
 // ---- What is said about a call
@@ -131,12 +176,12 @@ function callLines(call) {
     const { root } = flame.graph;
     const name = call.frame < 0 ? "Everything" : frames.name(call.frame) + (frames.isAsync(call.frame) ? " [async parent]" : "");
     const origin = call.frame < 0 ? "" : call.hasOneLine ? frames.origin(call.frame) : frames.origin(call.frame).replace(/:\d+/, " (several lines)");
-    const shares = [`${figureText(isComparison ? call.now : call.weight, state.unit)}`];
-    if (isComparison) shares.push(`${figureText(call.change, state.unit, true)} against before`);
+    const shares = [`${figureText(isDifference() ? call.now : call.weight, state.unit)}`];
+    if (isDifference()) shares.push(`${figureText(call.change, state.unit, true)} against ${beforeName()}`);
     else shares.push(`${shareText(call.weight, root.weight)} of all`);
-    if (!isComparison && flame.focus.parent) shares.push(`${shareText(call.weight, flame.focus.weight)} of what is shown`);
+    if (!isDifference() && flame.focus.parent) shares.push(`${shareText(call.weight, flame.focus.weight)} of what is shown`);
     const own = flame.graph.own(call);
-    if (!isComparison && !state.invert && call.parent && own > 0) shares.push(`${figureText(own, state.unit)} allocated by itself`);
+    if (!isDifference() && !state.invert && call.parent && own > 0) shares.push(`${figureText(own, state.unit)} allocated by itself`);
     return { name, origin, figures: shares.join(", ") };
 }
 
@@ -151,7 +196,7 @@ function showGraphStatus() {
     const parts = [];
     if (!(root.weight > 0)) parts.push("Nothing to show: no stack has any of this.");
     else if (flame.focus.parent) parts.push(`Zoomed into ${shortName(frames.name(flame.focus.frame))}: ${callLines(flame.focus).figures}.`);
-    else if (isComparison) parts.push(`All calls: ${figureText(root.now, state.unit)} now, ${figureText(root.change, state.unit, true)} against before.`);
+    else if (isDifference()) parts.push(`All calls: ${figureText(root.now, state.unit)} now, ${figureText(root.change, state.unit, true)} against ${beforeName()}.`);
     else parts.push(`All calls: ${figureText(root.weight, state.unit)}.`);
     if (flame.matches) {
         const matched = matchedWeight(flame.graph.rows, flame.matches);

@@ -82,14 +82,15 @@ for (let node = nodes.count - 1; node > 0; node--) {
 
 // ---- Costs
 
-/// Rows of two runs become rows with both figures: those of one stack stand together.
-function pairedRows(columns) {
-    const isOld = data.processes.map(process => process.isOld);
-    const figures = metrics.flatMap(metric => [metric.name + "Bytes", metric.name + "Count"]);
+/// Rows of two kinds become rows with both figures: those of one stack stand together. `side` says of a row whether it is of
+/// what is looked at ("now"), of what that is compared with ("old"), or of neither.
+function pairedRows(columns, figures, side) {
     const numbers = new Map();
     const paired = { node: [], site: [], process: [], now: {}, old: {} };
     for (const figure of figures) paired.now[figure] = [], paired.old[figure] = [];
     for (let row = 0; row < columns.node.length; row++) {
+        const of = side(row);
+        if (!of) continue;
         const key = columns.node[row] * (frames.count + 1) + columns.site[row] + 1;
         let number = numbers.get(key);
         if (number === undefined) {
@@ -99,31 +100,61 @@ function pairedRows(columns) {
             paired.process.push(-1);
             for (const figure of figures) paired.now[figure].push(0), paired.old[figure].push(0);
         }
-        const side = isOld[columns.process[row]] ? paired.old : paired.now;
-        for (const figure of figures) side[figure][number] += columns[figure][row];
+        for (const figure of figures) paired[of][figure][number] += columns[figure][row];
     }
     return paired;
 }
 
-const costs = isComparison ? pairedRows(data.costs) : { ...data.costs, now: data.costs, old: null };
+const allFigures = metrics.flatMap(metric => [metric.name + "Bytes", metric.name + "Count"]);
+const costs = isComparison ? pairedRows(data.costs, allFigures, row => data.processes[data.costs.process[row]].isOld ? "old" : "now")
+    : { ...data.costs, now: data.costs, old: null };
 const alive = { ...data.alive, now: data.alive, old: null };
+
+/// Whether what is asked is a difference: of two runs, or of two generations of one.
+function isDifference() {
+    return isComparison || (state.generation >= 0 && state.against >= 0);
+}
+
+/// What is alive of two generations, as two runs are compared.
+function pairedGenerations(question) {
+    return pairedRows(data.alive, ["currentBytes", "currentCount"], row => {
+        if (question.process >= 0 && data.alive.process[row] !== question.process) return null;
+        if (question.thread >= 0 && data.alive.thread[row] !== question.thread) return null;
+        const generation = data.alive.generation[row];
+        return generation === question.generation ? "now" : generation === question.against ? "old" : null;
+    });
+}
 
 /// The rows that a question is about, with their figures.
 ///
 /// `weight` is what widths show: the figure, in comparisons the larger of the two, so that what is gone is seen too.
 function selectRows(question) {
     const isGeneration = question.generation >= 0 && !isComparison;
-    const table = isGeneration ? alive : costs;
+    const isPair = isGeneration && question.against >= 0;
+    const table = isPair ? pairedGenerations(question) : isGeneration ? alive : costs;
     const metric = isGeneration ? "current" : question.metric;
     const rows = [];
     for (let row = 0; row < table.node.length; row++) {
-        if (question.process >= 0 && !isComparison && table.process[row] !== question.process) continue;
-        if (isGeneration && table.generation[row] !== question.generation) continue;
+        if (question.process >= 0 && !isComparison && !isPair && table.process[row] !== question.process) continue;
+        if (question.thread >= 0 && table.thread && table.thread[row] !== question.thread) continue;
+        if (isGeneration && !isPair && table.generation[row] !== question.generation) continue;
         rows.push(row);
     }
-    const pick = (side, unit) => side ? Float64Array.from(rows, row => side[metric + unit][row]) : null;
+    // A stack has a row for each thread and process: they are one stack all the same.
+    const places = new Map(), place = new Int32Array(rows.length), firsts = [];
+    rows.forEach((row, i) => {
+        const key = table.node[row] * (frames.count + 1) + table.site[row] + 1;
+        if (!places.has(key)) places.set(key, firsts.push(row) - 1);
+        place[i] = places.get(key);
+    });
+    const pick = (side, unit) => {
+        if (!side) return null;
+        const sums = new Float64Array(firsts.length), column = side[metric + unit];
+        rows.forEach((row, i) => { sums[place[i]] += column[row]; });
+        return sums;
+    };
     const result = {
-        node: Int32Array.from(rows, row => table.node[row]), site: Int32Array.from(rows, row => table.site[row]),
+        node: Int32Array.from(firsts, row => table.node[row]), site: Int32Array.from(firsts, row => table.site[row]),
         bytes: pick(table.now, "Bytes"), count: pick(table.now, "Count"),
         oldBytes: pick(table.old, "Bytes"), oldCount: pick(table.old, "Count"),
     };

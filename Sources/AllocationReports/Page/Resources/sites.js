@@ -15,7 +15,7 @@ function siteColumns() {
     const place = { key: "place", label: "Call site", of: group => group.place };
     const bytes = { key: "bytes", label: "Bytes", isNumber: true, of: group => group.bytes, text: group => sizeText(group.bytes) };
     const count = { key: "count", label: "Blocks", isNumber: true, of: group => group.count, text: group => numberText(group.count) };
-    if (isComparison) {
+    if (isDifference()) {
         const change = (key, label, now, old, text) => ({
             key, label, isNumber: true, of: group => Math.abs(group[now] - group[old]), text: group => text(group[now] - group[old], true),
         });
@@ -71,7 +71,7 @@ function collectSites(rows) {
 function showSites() {
     const columns = siteColumns();
     const key = state.sort.replace(/^-/, ""), direction = state.sort.startsWith("-") ? -1 : 1;
-    const column = columns.find(column => column.key === key) ?? columns[1];
+    const column = columns.find(column => column.key === key) ?? columns[isDifference() ? 2 : 1];
     const matches = state.filter ? matchingFrames(state.filter) : null;
     const shown = sites.groups.filter(group => !matches || group.rows.some(row => sites.rows.site[row] >= 0 && matches[sites.rows.site[row]]));
     shown.sort((a, b) => {
@@ -146,7 +146,7 @@ function stackList(node, site) {
         hasSite ||= isSite;
         const origin = frames.file(frame) ? frames.place(frame) : fileName(frames.module(frame));
         list.append(element("li", { class: isSite ? "site" : frames.isSystem(frame) ? "system" : null },
-            frames.name(frame), frames.isAsync(frame) ? " [async parent follows]" : null,
+            frames.name(frame), frames.isAsync(frame) ? " [async parent]" : null,
             origin ? element("small", { class: "system", title: frames.origin(frame) }, "  " + origin) : null,
             frames.source(frame) ? element("code", {}, frames.source(frame).trim()) : null));
     }

@@ -1,7 +1,7 @@
 // state.js: what the page is asked, kept in the URL fragment so that a link shows the same.
 
 const defaults = {
-    metric: data.metric, unit: data.order === "count" ? "blocks" : "bytes", process: -1, generation: -1, system: "show", invert: false,
+    metric: data.metric, unit: data.order === "count" ? "blocks" : "bytes", process: -1, thread: -1, generation: -1, against: -1, system: "show", invert: false,
     search: "", zoom: "", by: ["function", "file", "module"].includes(data.by) ? data.by : "line",
     sort: isComparison ? "-change" : "-figure", filter: "",
 };
@@ -25,6 +25,11 @@ function readState() {
     oneOf("by", groupings.map(grouping => grouping.name));
     if (state.process >= data.processes.length || isComparison) state.process = -1;
     if (!data.generations.generation.includes(state.generation) || isComparison) state.generation = -1;
+    const threadProcess = data.threads.process[state.thread];
+    if (isComparison || threadProcess === undefined || (state.process >= 0 && threadProcess !== state.process)) state.thread = -1;
+    // Of generations it is known what is alive.
+    if (state.generation >= 0) state.metric = "current";
+    if (!data.generations.generation.includes(state.against) || state.against === state.generation || state.generation < 0) state.against = -1;
 }
 
 function writeState() {

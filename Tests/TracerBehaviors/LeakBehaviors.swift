@@ -1,0 +1,142 @@
+// LeakBehaviors.swift: what a program that looks at itself calls a leak, and what not.
+import Glibc
+import Synchronization
+import TraceMalloc
+
+private final class Branch {
+    var leaves: [Leaf] = []
+    var weight = 0
+}
+private final class Leaf {
+    var branch: Branch?
+    weak var neighbor: Leaf?
+}
+private final class Station {
+    var name = "a station whose name is too long for a small string"
+    var next: Station?
+    var onClose: (() -> Void)?
+}
+
+@inline(never)
+private func loseCycle() {
+    let branch = Branch()
+    for _ in 0..<3 {
+        let leaf = Leaf()
+        leaf.branch = branch
+        branch.leaves.append(leaf)
+    }
+}
+
+@inline(never)
+private func loseBlock() -> Int {
+    guard let block = malloc(12_345) else { return 0 }
+    memset(block, 1, 12_345)
+    return 1
+}
+
+/// What the functions above left on the stack is written over.
+@inline(never)
+private func scrub() {
+    withUnsafeTemporaryAllocation(byteCount: 32_768, alignment: 16) { bytes in
+        for index in bytes.indices { bytes[index] = 0 }
+        precondition(bytes[Int(getpid()) % 32_768] == 0)
+    }
+}
+
+private let registry = Mutex<[Station]>([])
+
+/// Threads that hold, drop, and hand around objects all the time, until they are told to stop.
+private final class Load: Sendable {
+    private let isOver = Atomic(false)
+    private let running = Atomic(0)
+
+    func start(threads: Int) {
+        for _ in 0..<threads {
+            running.add(1, ordering: .relaxed)
+            var handle = pthread_t()
+            let context = Unmanaged.passRetained(self).toOpaque()
+            pthread_create(
+                &handle, nil,
+                { context in
+                    if let context { Unmanaged<Load>.fromOpaque(context).takeRetainedValue().work() }
+                    return nil
+                }, context)
+            pthread_detach(handle)
+        }
+    }
+
+    func stop() {
+        isOver.store(true, ordering: .relaxed)
+        while running.load(ordering: .acquiring) > 0 { usleep(1000) }
+    }
+
+    private func work() {
+        var round = 0
+        while !isOver.load(ordering: .relaxed) {
+            // Held from this stack, through a list, a closure and a weak reference.
+            let first = Station()
+            var last = first
+            for index in 0..<20 {
+                let next = Station()
+                next.name = "station \(index) of a line that goes further than a small string"
+                last.next = next
+                last = next
+            }
+            first.onClose = { [weak first] in _ = first?.name }
+            var table: [String: Station] = [:]
+            for index in 0..<16 { table["key \(index) that does not fit into a small string"] = first }
+            round += 1
+            if round % 8 == 0 {
+                registry.withLock { stations in
+                    stations.append(first)
+                    if stations.count > 32 { stations.removeFirst(16) }
+                }
+            }
+            withExtendedLifetime((first, table)) {}
+        }
+        running.subtract(1, ordering: .releasing)
+    }
+}
+
+let leakBehaviors = [
+    Behavior("A retain cycle is found, with the references around it and the line that made it") {
+        try AllocationTracer.start()
+        loseCycle()
+        scrub()
+        let report = try AllocationTracer.findLeaks()
+        let leak = try unwrap(report.leaks.first { $0.kind == .cycle && $0.typeName?.contains("Branch") == true })
+        try expect(leak.path.contains { $0.hasSuffix("Leaf.branch") }, "\(leak.path)")
+        try expect(leak.path.contains { $0.hasSuffix("Branch.leaves") }, "\(leak.path)")
+        try expect(leak.total.count == 5, "\(leak)")
+        try expect(leak.callStack.contains { $0.function?.contains("loseCycle") == true }, "\(leak.callStack)")
+        try expect(leak.objects.allSatisfy { ($0.strong ?? 1) >= 1 })
+    },
+    Behavior("A lost block of malloc is found with its size; what is held is not") {
+        let held = malloc(999)
+        defer { free(held) }
+        try AllocationTracer.start()
+        let kept = malloc(4_321)
+        defer { free(kept) }
+        try expectEqual(loseBlock(), 1)
+        scrub()
+        let report = try AllocationTracer.findLeaks()
+        try expect(report.leaks.contains { $0.total.bytes == 12_345 && $0.typeName == nil }, "\(report.leaks)")
+        try expect(!report.leaks.contains { $0.total.bytes == 4_321 }, "\(report.leaks)")
+        try expect(report.pause > 0 && report.live.bytes >= 12_345)
+    },
+    Behavior("Objects that threads hold under load are no leaks, however often one looks") {
+        try AllocationTracer.start()
+        let load = Load()
+        load.start(threads: 8)
+        defer { load.stop() }
+        let times = CommandLine.arguments.dropFirst().first == "load" ? 100 : 5
+        for time in 1...times {
+            usleep(2000)
+            let report = try AllocationTracer.findLeaks()
+            try expect(report.leaks.isEmpty, "time \(time): \(report.leaks.prefix(3).map(\.description)) \(report.warnings)")
+        }
+    },
+    Behavior("Leaks cannot be asked for while nothing is traced") {
+        try expectError(.notTracing) { _ = try AllocationTracer.findLeaks() }
+    },
+]

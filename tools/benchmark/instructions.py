@@ -1,0 +1,76 @@
+# instructions.py: instructions of an allocation and its free, counted by callgrind: the same on a busy machine as on a quiet one.
+import concurrent.futures
+import os
+import re
+import subprocess
+import tempfile
+
+from benchmark.measurement import Failure
+from benchmark.tracers import TOP
+
+ACCEPTED = os.path.join(TOP, "tools", "benchmark", "instructions.txt")
+TOLERANCE = 0.02
+TRACED_PAIRS, COLLECTOR_PAIRS = 10000, 40000
+
+
+def measure(executable, place):
+    """Instructions by name: of the traced side for each pair at several depths, of the collector for each event."""
+    program = place.compiled("pairs.c")
+    library = os.path.join(os.path.dirname(executable), "libtracemalloc.so")
+    with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+        # Valgrind 3.19 cannot read the debug information of newer compilers; the code is the same.
+        stripped = os.path.join(folder, "libtracemalloc.so")
+        subprocess.run(["strip", "--strip-debug", "-o", stripped, library], check=True)
+        native = dict(os.environ)
+        traced = native | {
+            "TRACEMALLOC": os.path.join(folder, "%p.tmalloc"), "TRACEMALLOC_COLLECTOR": executable, "LD_PRELOAD": stripped}
+        # Two at a time: the name is the default one, which has the process id.
+        run = [executable, "run", "--quiet", "--"]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            def per_pair(command, depth, environment, pairs):
+                """The difference of two runs: without start and end."""
+                counts = [pool.submit(count, [*command, program, str(depth), "1", str(number)], environment, folder)
+                          for number in (pairs, 2 * pairs)]
+                return lambda: (counts[1].result() - counts[0].result()) / pairs
+
+            collector = per_pair(run, 20, native, COLLECTOR_PAIRS)
+            without = per_pair([], 20, native, TRACED_PAIRS)
+            depths = {depth: per_pair([], depth, traced, TRACED_PAIRS) for depth in (1, 20, 50)}
+            figures = {f"traced program, a pair at depth {depth}": pair() - without() for depth, pair in depths.items()}
+            figures["collector, an event"] = collector() / 2
+    return {name: round(figure, 1) for name, figure in figures.items()}
+
+
+def count(command, environment, folder):
+    # Not the wrapper script: it would be traced.
+    valgrind = ["valgrind.bin", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+    result = subprocess.run([*valgrind, *command], env=environment, cwd=folder, capture_output=True, text=True)
+    found = re.search(r"Collected : (\d+)", result.stderr)
+    if result.returncode or not found:
+        raise Failure(f"callgrind: {' '.join(command)}: exit code {result.returncode}\n{result.stderr[-2000:]}")
+    return int(found.group(1))
+
+
+def accepted():
+    if not os.path.exists(ACCEPTED):
+        return {}
+    with open(ACCEPTED) as file:
+        lines = [line.rstrip("\n").rsplit(":", 1) for line in file if not line.startswith("#") and line.strip()]
+    return {name: float(figure) for name, figure in lines}
+
+
+def accept(figures):
+    with open(ACCEPTED, "w") as file:
+        file.write("# instructions.txt: what a malloc and its free may cost; `tools/bench instructions --accept` writes it.\n")
+        for name, figure in figures.items():
+            file.write(f"{name}: {figure}\n")
+
+
+def regressions(figures):
+    """Sentences about figures that are worse than the accepted ones."""
+    limits = accepted()
+    for name, figure in figures.items():
+        if name not in limits:
+            yield f"{name}: {figure} instructions, and none are accepted yet"
+        elif figure > limits[name] * (1 + TOLERANCE):
+            yield f"{name}: {figure} instructions, accepted are {limits[name]} ({figure / limits[name] - 1:+.1%})"
