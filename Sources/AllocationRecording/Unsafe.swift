@@ -62,11 +62,28 @@ enum Unsafe {
     }
 
     /// Where all pages lie, by address: they are full of addresses of blocks, and no references of the program's.
-    private static let ownPages = Mutex<[UInt64: UInt64]>([:])
+    private nonisolated(unsafe) static var ownPages: [UInt64: UInt64] = [:]
+    /// The process whose thread is at `ownPages`; 0: none. No `Mutex`: a child that was forked while a thread of its parent was
+    /// there must go on, and takes it over, without what it held.
+    private static let ownPagesUser = Atomic<Int32>(0)
 
-    private static func note(_ pages: UnsafeMutableRawPointer, _ size: Int) {
-        ownPages.withLock { $0[UInt64(UInt(bitPattern: pages))] = size == 0 ? nil : UInt64(size) }
+    private static func withOwnPages<Result>(_ body: (inout [UInt64: UInt64]) -> Result) -> Result {
+        let process = getpid()
+        var user: Int32 = 0
+        while true {
+            let (isMine, seen) = ownPagesUser.compareExchange(expected: user, desired: process, ordering: .acquiringAndReleasing)
+            if isMine { break }
+            user = seen == process ? 0 : seen
+            if user == 0 { sched_yield() }
+        }
+        if user != 0 { ownPages = [:] }
+        defer { ownPagesUser.store(0, ordering: .releasing) }
+        return body(&ownPages)
     }
 
-    static var ownMemory: [Range<UInt64>] { ownPages.withLock { $0.map { $0..<$0 + $1 } } }
+    private static func note(_ pages: UnsafeMutableRawPointer, _ size: Int) {
+        withOwnPages { $0[UInt64(UInt(bitPattern: pages))] = size == 0 ? nil : UInt64(size) }
+    }
+
+    static var ownMemory: [Range<UInt64>] { withOwnPages { $0.map { $0..<$0 + $1 } } }
 }

@@ -13,8 +13,8 @@ extension AllocationTracer {
     ///     let report = try AllocationTracer.findLeaks()
     ///     for leak in report.leaks { print(leak) }
     ///
-    /// Everything that could be a reference counts as one, so what is called a leak is one; a leak may be missed when its address
-    /// happens to lie in memory that is still in use: on the stack, say, of a function that has not returned.
+    /// - Warning: An experiment. Leaks are missed when their address lies in memory that is still in use, at times in the tracer's
+    ///   own; and under load memory of the Swift runtime has been called lost that is not. `tracemalloc leaks` looks from outside.
     ///
     /// Cost: all threads stand still for some milliseconds, and while the memory of the program is copied (about half a
     /// second for each gigabyte); the search itself takes a second or two for a million blocks.

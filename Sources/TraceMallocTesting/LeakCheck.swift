@@ -3,7 +3,7 @@ import AllocationProfile
 public import Testing
 import TraceMalloc
 
-/// A test that must not lose memory.
+/// A test that must not lose memory. An experiment: see the warning of `AllocationTracer.findLeaks()`.
 ///
 ///     @Test(.noLeaks) func closesItsConnections() async throws { … }
 ///
@@ -21,6 +21,7 @@ public struct LeakCheck: TestTrait, SuiteTrait, TestScoping {
     public func provideScope(
         for test: Test, testCase: Test.Case?, performing function: @Sendable () async throws -> Void
     ) async throws {
+        // swift-format-ignore: OnlyOneTrailingClosureArgument
         try await Measurement.run({
             try await function()
             await Measurement.scrub()

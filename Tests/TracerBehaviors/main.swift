@@ -3,7 +3,6 @@
 //   TracerBehaviors             prints a line for each behavior; exit code 1 when one is not shown
 //   TracerBehaviors WORDS       shows the one behavior with these words in its sentence
 //   TracerBehaviors list        prints the sentences
-//   TracerBehaviors load        looks for leaks a hundred times while threads work
 //   TracerBehaviors recorded    to be run under `tracemalloc run`: allocates, marks, and prints what the API says
 //   TracerBehaviors started     prints whether it is traced, how many frames are kept, and where a block came from
 //   TracerBehaviors idle        prints whether it is traced before and after start()
@@ -22,20 +21,12 @@ import TraceMalloc
 
 let behaviors =
     lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + threadBehaviors
-    + leakBehaviors
 
 switch CommandLine.arguments.dropFirst().first {
 case nil:
     var allShown = true
     for behavior in behaviors { allShown = await behavior.check() && allShown }
     exit(allShown ? 0 : 1)
-case "load":
-    // The behavior that looks at threads under load, many times.
-    var isShown = true
-    for behavior in leakBehaviors where behavior.sentence.contains(getenv("TM_ONE") != nil ? "retain cycle" : "under load") {
-        isShown = await behavior.check() && isShown
-    }
-    exit(isShown ? 0 : 1)
 case "list":
     for behavior in behaviors { print(behavior.sentence) }
 case "recorded":
