@@ -53,6 +53,7 @@ static void *pass_reallocate(void *block, size_t size) {
 TM_TRACED void *traced_malloc(size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
+    if (tm_is_passed_over(thread, size)) return tm_real.malloc(size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) return pass_allocate(size, 0, false);
     void *block = tm_real.malloc(size);
     if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_CALLER);
@@ -67,7 +68,10 @@ TM_HOOK void *malloc(size_t size) {
 
 TM_TRACED void *traced_calloc(size_t count, size_t size) {
     uint64_t epoch;
+    size_t whole;
     struct tm_thread *thread = &tm_thread;
+    if (UNLIKELY(thread->until_sample) && !__builtin_mul_overflow(count, size, &whole) && tm_is_passed_over(thread, whole))
+        return tm_real.calloc(count, size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         size_t product;
         if (__builtin_mul_overflow(count, size, &product)) {
@@ -91,7 +95,7 @@ TM_TRACED void traced_free(void *block) {
     if (UNLIKELY(!block || tm_arena_owns(block))) return;
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
-    if (UNLIKELY(!tm_enter(thread, &epoch))) {
+    if (!tm_sampled_blocks_may_have(block) || UNLIKELY(!tm_enter(thread, &epoch))) {
         tm_real.free(block);
         return;
     }
@@ -132,10 +136,13 @@ TM_HOOK void free_aligned_sized(void *block, size_t alignment, size_t size) {
     tm_leave(thread, epoch);
 }
 
-// What both reallocs record about a block that was there before. `result` NULL with size 0: the block was freed.
-static inline void reallocated(struct tm_thread *thread, void *old, void *result, size_t size, struct tm_caller caller) {
-    if (result) tm_allocated(thread, TM_EVENT_REALLOC_RESULT, result, size, caller);
-    else if (size == 0) tm_put_event(thread, true, TM_EVENT_REALLOC_RESULT, 0, 0, 0);
+// What both reallocs record about a block that was there before, and whose release was recorded, or not because it was not
+// sampled. `result` NULL with size 0: the block was freed.
+static inline void reallocated(
+    struct tm_thread *thread, bool was_released, void *old, void *result, size_t size, struct tm_caller caller) {
+    if (result && tm_allocated(thread, was_released ? TM_EVENT_REALLOC_RESULT : TM_EVENT_ALLOCATE, result, size, caller)) return;
+    if (!was_released) return;
+    if (result || size == 0 || !tm_is_sampled_again(old)) tm_put_event(thread, true, TM_EVENT_REALLOC_RESULT, 0, 0, 0);
     else tm_put_event(thread, true, TM_EVENT_REALLOC_FAILED, (uintptr_t)old, 0, 0);
 }
 
@@ -143,15 +150,17 @@ static inline void reallocated(struct tm_thread *thread, void *old, void *result
 static inline __attribute__((always_inline)) void *reallocate(void *block, size_t size, struct tm_caller caller) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
+    if (UNLIKELY(thread->until_sample) && !tm_arena_owns(block) && !tm_sampled_blocks_may_have(block) && tm_is_passed_over(thread, size))
+        return tm_real.realloc(block, size);
     if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, size);
     void *result;
     if (!block) {
         result = tm_real.realloc(NULL, size);
         if (result) tm_allocated(thread, TM_EVENT_ALLOCATE, result, size, caller);
     } else {
-        tm_freeing(thread, TM_EVENT_REALLOC_RELEASE, block);
+        bool was_released = tm_freeing(thread, TM_EVENT_REALLOC_RELEASE, block);
         result = tm_real.realloc(block, size);
-        reallocated(thread, block, result, size, caller);
+        reallocated(thread, was_released, block, result, size, caller);
     }
     tm_leave(thread, epoch);
     return result;
@@ -176,6 +185,7 @@ TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
 TM_TRACED int traced_posix_memalign(void **block, size_t alignment, size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
+    if (tm_is_passed_over(thread, size)) return tm_real.posix_memalign(block, alignment, size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         if (!thread->internal && tm_real_is_known) return tm_real.posix_memalign(block, alignment, size);
         void *result = pass_allocate(size, alignment, false);

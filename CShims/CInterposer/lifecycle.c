@@ -122,6 +122,14 @@ static bool read_variables(struct tm_recording_options *options) {
         }
         options->frame_limit = (uint32_t)frames;
     }
+    if ((text = tm_variable(TM_ENV_SAMPLE))) {
+        long interval = number_of(text, 0, 1L << 40);
+        if (interval < 0) {
+            tm_message(TM_ENV_SAMPLE " must be a number of bytes, not \"", text, "\". The program runs untraced.", NULL);
+            return false;
+        }
+        options->sample_interval = (uint64_t)interval;
+    }
     options->verify = (text = tm_variable(TM_ENV_VERIFY)) && strcmp(text, "1") == 0;
     return true;
 }
@@ -168,7 +176,7 @@ static uint64_t begin(void) {
         tm_message("this kernel cannot wipe memory on fork (Linux 4.14 or later is needed). The program runs untraced.", NULL);
         return TM_OFF;
     }
-    if (!tm_recorder_prepare(options.frame_limit)) {
+    if (!tm_recorder_prepare(options.frame_limit) || !tm_sampled_blocks_prepare(options.sample_interval)) {
         tm_message("not enough address space. The program runs untraced.", NULL);
         return TM_OFF;
     }

@@ -9,6 +9,7 @@
 #include "interposer.h"
 #include "lifecycle.h"
 #include "real_allocator.h"
+#include "sample_draw.h"
 #include "system_calls.h"
 
 _Alignas(TM_PAGE) union tm_process_page tm_page;
@@ -47,6 +48,33 @@ static void use_ring(struct tm_thread *thread, uint64_t index) {
     thread->unwinder = (struct tm_unwinder *)(places + index * place_size);
     thread->shares_ring = index == 0;
     tm_unwinder_thread_start(thread->unwinder);
+}
+
+static void begin_sampling(struct tm_thread *thread) {
+    uint64_t interval = tm_sampled_blocks.interval;
+    thread->last_sampled = NULL;
+    if (!interval) {
+        thread->until_sample = 0;
+    } else if (!thread->random || !thread->until_sample) {
+        uint64_t seed = (tm_nanoseconds(CLOCK_MONOTONIC) ^ (uintptr_t)thread) + (uint64_t)tm_thread_id() * UINT64_C(0x9e3779b97f4a7c15);
+        thread->random = (seed ^ seed >> 31) * UINT64_C(0xd6e8feb86659fd93) | 1;
+        thread->until_sample = tm_sample_draw(&thread->random, interval);
+    }
+}
+
+bool tm_is_sampled(struct tm_thread *thread, const void *block, uint64_t size) {
+    thread->last_sampled = NULL;
+    if (size < thread->until_sample) {
+        thread->until_sample -= size;
+        return false;
+    }
+    thread->until_sample = tm_sample_draw(&thread->random, tm_sampled_blocks.interval);
+    if (!tm_sampled_blocks_add(block)) {
+        tm_add64(&tm_recording.header->lost_events, 1);
+        return false;
+    }
+    thread->last_sampled = block;
+    return true;
 }
 
 // A ring that nobody uses, else a new one. 0: there is none, the thread shares ring 0.
@@ -93,6 +121,7 @@ static void join(struct tm_thread *thread) {
     uint64_t ring = take_ring((uint32_t)tm_thread_id());
     if (ring == 0) lock_shared_ring();
     use_ring(thread, ring);
+    begin_sampling(thread);
 }
 
 bool tm_enter_slow(struct tm_thread *thread) {

@@ -9,6 +9,7 @@
 
 #include "images.h"
 #include "recording.h"
+#include "sampled_blocks.h"
 #include "stack_table.h"
 #include "unwinder.h"
 
@@ -33,6 +34,7 @@ extern union tm_process_page tm_page __attribute__((visibility("hidden")));
 // One per thread. After fork the child's copy holds an epoch of the parent's, which is not its own.
 struct tm_thread {
     uint64_t epoch;
+    uint64_t until_sample;  // bytes before the next sampled one; always 0 where every block is recorded
     uint64_t epoch_outside;  // the epoch to go back to when `ignored` is over
     uint64_t head;
     uint64_t tail;       // of the last look: more may have been consumed
@@ -42,6 +44,8 @@ struct tm_thread {
     struct tm_unwinder *unwinder;
     bool internal;       // the tracer's start-up runs on this thread: it allocates from the arena
     uint32_t ignored;    // a moment of the tracer's own in a program that links it: how deeply nested. Nothing is recorded
+    uint64_t random;     // state of the draws
+    const void *last_sampled;  // the sampled block after which nothing was allocated; NULL: none
     bool gave_up;        // the last wait for room in the ring was in vain
     bool shares_ring;    // ring 0, under its lock
 };
@@ -107,15 +111,41 @@ static inline void tm_put_event(struct tm_thread *thread, bool after, uint32_t k
     tm_store64(&thread->ring->head, head + 1);
 }
 
-// A block exists now: say it after the real call.
-static inline void tm_allocated(struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, struct tm_caller caller) {
+// Whether a call of `size` bytes has nothing to say, because no byte of it is sampled: then the real call is all that is left
+// to do. Outside of a hook.
+static inline bool tm_is_passed_over(struct tm_thread *thread, uint64_t size) {
+    if (__builtin_expect(size >= thread->until_sample, 1)) return false;
+    if (thread->epoch != __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE)) return false;
+    thread->until_sample -= size;
+    thread->last_sampled = NULL;
+    return true;
+}
+
+// The same inside a hook, of a block that exists. One that is sampled is known as such from now on.
+bool tm_is_sampled(struct tm_thread *thread, const void *block, uint64_t size);
+
+// After a failed realloc the block lives on. False: its place was taken, and it is as if it had been freed.
+static inline bool tm_is_sampled_again(const void *block) {
+    return tm_sampled_blocks.interval == 0 || tm_sampled_blocks_add(block);
+}
+
+// A block exists now: say it after the real call. False: it is not one of the sampled ones.
+static inline bool tm_allocated(struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, struct tm_caller caller) {
+    if (__builtin_expect(tm_sampled_blocks.interval != 0, 0) && !tm_is_sampled(thread, block, size)) return false;
     tm_put_event(thread, true, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, caller));
+    return true;
 }
 
 // A block is about to go (TM_EVENT_FREE, TM_EVENT_REALLOC_RELEASE): say it before the real call, after which another
-// thread may be given the address.
-static inline void tm_freeing(struct tm_thread *thread, uint32_t kind, const void *block) {
-    tm_put_event(thread, false, kind, (uintptr_t)block, 0, 0);
+// thread may be given the address. False: it was not one of the sampled ones.
+static inline bool tm_freeing(struct tm_thread *thread, uint32_t kind, const void *block) {
+    uint64_t has_allocated = 0;
+    if (__builtin_expect(tm_sampled_blocks.interval != 0, 0)) {
+        if (!tm_sampled_blocks_remove(block)) return false;
+        has_allocated = kind == TM_EVENT_FREE && thread->last_sampled != block;
+    }
+    tm_put_event(thread, false, kind, (uintptr_t)block, has_allocated, 0);
+    return true;
 }
 
 #endif

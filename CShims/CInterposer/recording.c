@@ -133,6 +133,7 @@ static void fill(struct tm_header *header, const struct tm_header *layout, const
     header->process_start = process_start();
     header->frame_limit = options->frame_limit;
     header->verify = options->verify;
+    header->sample_interval = options->sample_interval;
     header->private_start = options->private_start;
     header->private_end = options->private_end;
     header->exit_check = options->exit_check ? TM_EXIT_WANTED : TM_EXIT_UNCHECKED;

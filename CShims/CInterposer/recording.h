@@ -25,6 +25,7 @@ extern struct tm_recording tm_recording;
 
 struct tm_recording_options {
     uint32_t frame_limit;
+    uint64_t sample_interval;
     bool verify;
     bool is_private;
     bool exit_check;

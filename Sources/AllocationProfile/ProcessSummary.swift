@@ -108,6 +108,8 @@ public struct ProcessSummary: Hashable, Sendable {
     public package(set) var collectorMemory = 0
     /// Innermost frames kept.
     public package(set) var frameLimit = 256
+    /// 0: all figures are exact. Else they are estimates from a sample of the blocks: bytes from one sample to the next, on average.
+    public package(set) var sampledEvery = 0
     /// Sentences for people: what limits the figures.
     public package(set) var warnings: [String] = []
 

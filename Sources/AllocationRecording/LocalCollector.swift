@@ -59,7 +59,7 @@ package final class LocalCollector: Sendable {
         ask(clock) { recording in
             let ledger = recording.merge.ledger
             return LiveFigures(
-                current: Tally(bytes: ledger.totals.currentBytes, count: ledger.live.count) + ledger.tracked,
+                current: Tally(bytes: ledger.totals.currentBytes, count: ledger.liveCount) + ledger.tracked,
                 peak: ledger.tracedPeak, tables: ledger.byteCount)
         }
     }

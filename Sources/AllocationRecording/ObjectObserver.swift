@@ -161,7 +161,8 @@ final class ObjectObserver {
         ledger.live.visit { block in
             guard let look = looks[block.address], look.birth == block.birth, block.row < stackOfRow.count else { return }
             let key = key(stackOfRow[block.row], look.type)
-            if live[key] != nil { live[key, default: .zero] += Tally(bytes: block.size, count: 1) }
+            let count = ledger.count(of: block)
+            if live[key] != nil { live[key, default: .zero] += Tally(bytes: block.size &* count, count: count) }
         }
         snapshot.types = types + (usesUnknown ? [Snapshot.unknownType] : [])
         snapshot.objects = live.keys.sorted().map { key in

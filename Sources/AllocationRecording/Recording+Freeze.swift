@@ -26,13 +26,15 @@ extension Recording {
     /// Rings need not be read while the process stands still: its clock tells which events are older. An event that was
     /// being written then had its time already; the block is in the table, and a thread's registers or stack hold it.
     func freeze(intoFile: Bool, frameLimit: Int) throws(RecordingError) -> FrozenHeap {
+        if region.header.pointee.sample_interval != 0 {
+            throw .cannotFreeze(pid: pid, reason: "only a sample of its blocks is recorded (--sample), and who points to whom needs them all")
+        }
         var freeze = tm_freeze()
         freeze.pid = pid
         freeze.wants_file = intoFile ? 1 : 0
         freeze.recording_inode = region.inode
         let memory = try take(&freeze) { tm_freeze_process(&$0) }
-        catchUp(exactlyTo: memory.header.clock)
-        if isOver { throw .cannotFreeze(pid: pid, reason: "its recording is damaged") }
+        try catchUpOrThrow(to: memory.header.clock)
         return frozenHeap(memory, frameLimit: frameLimit, isFromStart: true)
     }
 
@@ -43,13 +45,18 @@ extension Recording {
         freeze.pid = pid
         let own = Unsafe.ownMemory
         let memory = try take(&freeze, leavingOut: own) { tm_freeze_process(&$0) }
-        catchUp(exactlyTo: memory.header.clock)
-        if isOver { throw .cannotFreeze(pid: pid, reason: "its recording is damaged") }
+        try catchUpOrThrow(to: memory.header.clock)
         var heap = frozenHeap(memory, frameLimit: frameLimit, isFromStart: false)
         heap.process.ownMemory += own
         heap.process.ownThreads = [Int32(truncatingIfNeeded: tm_thread_id())]
         heap.windowGeneration = Int32(truncatingIfNeeded: merge.ledger.window.generation)
         return heap
+    }
+
+    private func catchUpOrThrow(to clock: UInt64) throws(RecordingError) {
+        if catchUp(exactlyTo: clock) { return }
+        throw .cannotFreeze(
+            pid: pid, reason: isOver ? "its recording is damaged" : "one of its threads stands still in the middle of an allocation")
     }
 
     /// The blocks and stacks that belong to an image; all events up to it have been taken.

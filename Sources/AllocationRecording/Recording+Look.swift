@@ -37,7 +37,7 @@ extension Recording {
         timeline.add(
             Timeline.Point(
                 clock: clock, seconds: scale.seconds(monotonic: time),
-                live: Tally(bytes: totals.currentBytes, count: merge.ledger.live.count), residentBytes: resident, largest: largest))
+                live: Tally(bytes: totals.currentBytes, count: merge.ledger.liveCount), residentBytes: resident, largest: largest))
     }
 
     /// Seconds since the start of the recording.
@@ -70,7 +70,7 @@ extension Recording {
             let alive = totals.allocations - totals.frees - totals.forgotten - released
             if alive != live { broken.append("\(live) live blocks\(name), \(alive) allocations without a free") }
         }
-        check(sums[0], ledger.totals, live: ledger.live.count, released: ledger.knownReleases, of: "")
+        check(sums[0], ledger.totals, live: ledger.liveCount, released: ledger.knownReleases, of: "")
         var tracked = Tally.zero
         for (domain, sum) in zip(ledger.domains, sums.dropFirst()) {
             check(sum, domain.totals, live: domain.live.count, released: 0, of: " of domain \(domain.number)")

@@ -25,7 +25,7 @@ extension Recording {
         if tree.window < frameLimit {
             warn("process \(pid) has so many stacks deeper than \(frameLimit) frames that \(tree.window) frames of each of them were kept")
         }
-        snapshot.process.warnings = warnings
+        snapshot.process.warnings = warnings + [snapshot.process.samplingNote].compactMap(\.self)
         snapshot.nodes = tree.nodes
         snapshot.locations = tree.locations
         snapshot.threads = readThreads(at: time)
@@ -54,7 +54,7 @@ extension Recording {
         process.frees = totals.frees
         process.bytesAllocated = totals.bytesAllocated
         process.bytesFreed = totals.bytesFreed
-        process.current = Tally(bytes: totals.currentBytes, count: merge.ledger.live.count)
+        process.current = Tally(bytes: totals.currentBytes, count: merge.ledger.liveCount)
         process.peak = Tally(bytes: totals.peakBytes, count: totals.peakCount)
         process.peakTime = scale.seconds(totals.peakClock)
         process.temporaryAllocations = totals.temporaryCount
@@ -77,6 +77,7 @@ extension Recording {
         process.collectorEvents = totals.events
         process.collectorMemory = peakMemory
         process.frameLimit = frameLimit
+        process.sampledEvery = Int(clamping: header.sample_interval)
         if header.forwarded_bypass != 0 {
             warn("an allocator inside the executable of process \(pid) bypasses malloc: what it hands out is not seen")
         }
@@ -223,11 +224,12 @@ extension Recording {
         }
         // By row and generation first: blocks are many.
         var sums: [UInt64: Tally] = [:]
-        func add(_ block: Unsafe.Block) {
-            sums[UInt64(block.row) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(bytes: block.size, count: 1)
+        func add(_ block: Unsafe.Block, count: Int) {
+            sums[UInt64(block.row) << 16 | UInt64(generation(of: block)), default: .zero] += Tally(
+                bytes: block.size &* count, count: count)
         }
-        merge.ledger.live.visit(add)
-        for domain in merge.ledger.domains { domain.live.visit(add) }
+        merge.ledger.live.visit { add($0, count: merge.ledger.count(of: $0)) }
+        for domain in merge.ledger.domains { domain.live.visit { add($0, count: 1) } }
         var costs: [GenerationCost] = sums.map { key, live in
             let row = Int(key >> 16)
             let values = merge.ledger.rows.rows[row]

@@ -134,10 +134,20 @@ final class Recording {
         for _ in 0..<1000 where !isOver && settled < target { _ = round() }
     }
 
-    /// Takes every event up to a time, and none that is younger.
-    func catchUp(exactlyTo clock: UInt64) {
-        for _ in 0..<1000 where !isOver && settled < clock { _ = round(upTo: clock) }
+    /// Takes every event up to a time, and none that is younger. A thread that was interrupted while it wrote one is waited for:
+    /// an event that is missing makes a freed block look alive. False: it did not go on for too long.
+    func catchUp(exactlyTo clock: UInt64) -> Bool {
+        let limit = SystemCalls.monotonic() &+ Self.longestCatchUp
+        while !isOver && settled < clock {
+            _ = round(upTo: clock)
+            if settled >= clock { break }
+            if SystemCalls.monotonic() > limit { return false }
+            usleep(100)
+        }
+        return !isOver
     }
+
+    private static let longestCatchUp: UInt64 = 10_000_000_000
 
     /// The process has ended: takes what is left. An event that was never published does not exist.
     func end(at time: UInt64) {

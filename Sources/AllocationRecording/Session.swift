@@ -25,15 +25,19 @@ package final class Session: Sendable {
     deinit { release() }
 
     /// Makes a session in the user's runtime directory or in /dev/shm.
-    package static func create(frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false) throws(RecordingError) -> Session {
+    /// - Parameter sampleInterval: mean bytes from one sampled block to the next; 0: every block is recorded.
+    package static func create(
+        frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false, sampleInterval: Int = 0
+    ) throws(RecordingError) -> Session {
         let runtime = getenv("XDG_RUNTIME_DIR").map { String(cString: $0) }
         return try create(
-            frameLimit: frameLimit, followChildren: followChildren, checkLeaks: checkLeaks, bases: [runtime, "/dev/shm"].compactMap(\.self))
+            frameLimit: frameLimit, followChildren: followChildren, checkLeaks: checkLeaks, sampleInterval: sampleInterval,
+            bases: [runtime, "/dev/shm"].compactMap(\.self))
     }
 
     /// Makes a session in the first directory of `bases` that will have it.
     static func create(
-        frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false, bases: [String]
+        frameLimit: Int, followChildren: Bool, checkLeaks: Bool = false, sampleInterval: Int = 0, bases: [String]
     ) throws(RecordingError) -> Session {
         // The program inherits our limit.
         var limit = rlimit()
@@ -55,6 +59,8 @@ package final class Session: Sendable {
                     break
                 }
                 var environment = [TM_ENV_SESSION: path, TM_ENV_FRAMES: String(frameLimit)]
+                // Said only where it is wanted or would be inherited: each variable is more for the program to copy.
+                if sampleInterval != 0 || getenv(TM_ENV_SAMPLE) != nil { environment[TM_ENV_SAMPLE] = String(sampleInterval) }
                 if !followChildren { environment[TM_ENV_FOLLOW] = "0" }
                 if checkLeaks { environment[TM_ENV_LEAKS] = "1" }
                 return Session(directory: path, environment: environment, lock: lock)

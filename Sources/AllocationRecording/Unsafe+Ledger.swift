@@ -68,6 +68,8 @@ extension Unsafe {
         private(set) var rows: StackRows
         /// Of malloc's blocks.
         private(set) var totals = Totals()
+        /// Live blocks; in a sample more than the table holds.
+        private(set) var liveCount = 0
         var domains: [Domain] = []
         private(set) var threads: Threads
         /// Live ranges of all domains, and the highest sum of malloc's blocks and them.
@@ -91,6 +93,7 @@ extension Unsafe {
         /// Births are kept in units of 2^shift ticks since the start.
         private let start: UInt64
         private let shift: UInt64
+        private let sampling: Sampling
         /// Microseconds per unit, times 2^64. 0: the clock knows no durations.
         private var microseconds: UInt64 = 0
 
@@ -110,6 +113,7 @@ extension Unsafe {
             self.region = region
             start = region.header.pointee.start_clock
             shift = region.header.pointee.clock == UInt32(TM_CLOCK_TSC.rawValue) ? 6 : 0
+            sampling = Sampling(interval: region.header.pointee.sample_interval)
         }
 
         func free() {
@@ -142,14 +146,15 @@ extension Unsafe {
             let birth = birth(clock)
             let block = Block(address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: birthGeneration, birth: birth)
             if let old = live.insert(block) { replace(old) }
-            let bytes = Int(size)
-            add(row, bytes)
+            let count = sampling.weight(block)
+            let bytes = Int(truncatingIfNeeded: size) &* count
+            add(row, bytes, count)
             let pointer = rows.rows.base + row
             pointer.pointee.totalBytes &+= bytes
-            pointer.pointee.totalCount &+= 1
-            tickSize(row, size)
+            pointer.pointee.totalCount &+= count
+            tickSize(row, size, count: count)
             if pointer.pointee.untilProbe != 0 { probe(pointer, address) }
-            totals.allocations &+= 1
+            totals.allocations &+= count
             totals.bytesAllocated &+= bytes
             if birthGeneration == window.generation { window.allocate(stack: stack, size: bytes) }
             if totals.currentBytes > peakLimit { notePeak(clock: clock) }
@@ -167,10 +172,11 @@ extension Unsafe {
             countFree(block, clock: clock)
             if last.address == address && last.birth == block.birth {
                 let detail = rows.details.base + block.row
-                detail.pointee.temporaryBytes &+= block.size
-                detail.pointee.temporaryCount &+= 1
-                totals.temporaryBytes &+= block.size
-                totals.temporaryCount &+= 1
+                let count = sampling.weight(block)
+                detail.pointee.temporaryBytes &+= block.size &* count
+                detail.pointee.temporaryCount &+= count
+                totals.temporaryBytes &+= block.size &* count
+                totals.temporaryCount &+= count
                 last.address = 0
             }
         }
@@ -218,13 +224,14 @@ extension Unsafe {
             guard release.isKnown else { return true }
             if live.contains(release.address) {
                 // Another block has the address: the realloc did let go of this one.
-                totals.frees &+= 1
-                totals.bytesFreed &+= release.block.size
+                totals.frees &+= sampling.weight(release.block)
+                totals.bytesFreed &+= release.block.size &* sampling.weight(release.block)
                 return true
             }
             guard live.reserve() else { return false }
             _ = live.insert(release.block)
-            add(release.block.row, release.block.size)
+            let count = sampling.weight(release.block)
+            add(release.block.row, release.block.size &* count, count)
             if release.block.generation == window.generation { window.live(size: release.block.size) }
             return true
         }
@@ -232,17 +239,17 @@ extension Unsafe {
         // MARK: Controls
 
         mutating func resetPeak(clock: UInt64) {
-            totals.resetPeak(count: live.count, clock: clock)
+            totals.resetPeak(count: liveCount, clock: clock)
             resetDomainPeaks(clock: clock)
-            tracedPeak = Tally(bytes: totals.currentBytes, count: live.count) + tracked
+            tracedPeak = Tally(bytes: totals.currentBytes, count: liveCount) + tracked
             peakLimit = totals.currentBytes
         }
 
         @inline(__always)
         private mutating func notePeak(clock: UInt64) {
-            if totals.currentBytes > totals.peakBytes { totals.resetPeak(count: live.count, clock: clock) }
+            if totals.currentBytes > totals.peakBytes { totals.resetPeak(count: liveCount, clock: clock) }
             if totals.currentBytes &+ tracked.bytes > tracedPeak.bytes {
-                tracedPeak = Tally(bytes: totals.currentBytes &+ tracked.bytes, count: live.count &+ tracked.count)
+                tracedPeak = Tally(bytes: totals.currentBytes &+ tracked.bytes, count: liveCount &+ tracked.count)
             }
             peakLimit = min(totals.peakBytes, tracedPeak.bytes &- tracked.bytes)
         }
@@ -262,6 +269,7 @@ extension Unsafe {
             threads.removeAll()
             guard live.removeAll(), rows.removeAll() else { return false }
             (tracked, tracedPeak, peakLimit, untrackedRanges) = (.zero, .zero, 0, 0)
+            liveCount = 0
             totals = Totals()
             totals.events = events
             totals.peakNumber = number &+ 1
@@ -270,9 +278,10 @@ extension Unsafe {
 
         /// Tracing ended: what is alive will be freed unseen. Totals and peak stay.
         mutating func forget() -> Bool {
-            totals.forgotten &+= live.count &+ knownReleases
+            totals.forgotten &+= liveCount &+ knownReleases
             releaseCount = 0
             totals.currentBytes = 0
+            liveCount = 0
             window.forget()
             forgetDomains()
             tracked = .zero
@@ -289,7 +298,13 @@ extension Unsafe {
         mutating func countEvents(_ count: Int) { totals.events &+= count }
 
         /// Blocks that are in the middle of a reallocation: not in the live table, and not freed.
-        var knownReleases: Int { (0..<releaseCount).count { releases[$0].isKnown } }
+        var knownReleases: Int {
+            (0..<releaseCount).reduce(0) { $0 &+ (releases[$1].isKnown ? sampling.weight(releases[$1].block) : 0) }
+        }
+
+        /// What a live block counts for: one, or more where it stands for others that were not sampled.
+        @inline(__always)
+        func count(of block: Block) -> Int { sampling.weight(block) }
 
         /// The recording's clock at a block's birth, to the unit that births are kept in.
         func clock(ofBirth birth: UInt64) -> UInt64 { start &+ birth << shift }
@@ -306,44 +321,50 @@ extension Unsafe {
         mutating func end(thread id: UInt32) { threads.end(id) }
 
         @inline(__always)
-        private mutating func add(_ row: Int, _ bytes: Int) {
+        private mutating func add(_ row: Int, _ bytes: Int, _ count: Int) {
             let pointer = rows.rows.base + row
             pointer.pointee.savePeak(totals.peakNumber)
             pointer.pointee.currentBytes &+= bytes
-            pointer.pointee.currentCount &+= 1
+            pointer.pointee.currentCount &+= count
             totals.currentBytes &+= bytes
+            liveCount &+= count
         }
 
         @inline(__always)
         private mutating func subtract(_ block: Block) {
             let pointer = rows.rows.base + block.row
             pointer.pointee.savePeak(totals.peakNumber)
-            pointer.pointee.currentBytes &-= block.size
-            pointer.pointee.currentCount &-= 1
-            totals.currentBytes &-= block.size
+            let count = sampling.weight(block)
+            pointer.pointee.currentBytes &-= block.size &* count
+            pointer.pointee.currentCount &-= count
+            totals.currentBytes &-= block.size &* count
+            liveCount &-= count
             if block.generation == window.generation { window.free(size: block.size) }
         }
 
         @inline(__always)
         private mutating func countFree(_ block: Block, clock: UInt64) {
-            totals.frees &+= 1
-            totals.bytesFreed &+= block.size
-            tickLifetime(block, clock: clock)
+            let count = sampling.weight(block)
+            totals.frees &+= count
+            totals.bytesFreed &+= block.size &* count
+            tickLifetime(block, clock: clock, count: count)
         }
 
         @inline(__always)
-        mutating func tickLifetime(_ block: Block, clock: UInt64) {
-            if microseconds != 0 { rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock)) }
+        mutating func tickLifetime(_ block: Block, clock: UInt64, count: Int = 1) {
+            if microseconds != 0 { rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock), count: count) }
         }
 
         @inline(__always)
-        mutating func tickSize(_ row: Int, _ size: UInt64) { rows.tick(row, bucket: Self.sizeBucket(size)) }
+        mutating func tickSize(_ row: Int, _ size: UInt64, count: Int = 1) {
+            rows.tick(row, bucket: Self.sizeBucket(size), count: count)
+        }
 
         /// A block whose free was not seen: another one has its address now.
         private mutating func replace(_ old: Block) {
             subtract(old)
-            totals.frees &+= 1
-            totals.bytesFreed &+= old.size
+            totals.frees &+= sampling.weight(old)
+            totals.bytesFreed &+= old.size &* sampling.weight(old)
             totals.unknownFrees &+= 1
         }
 

@@ -181,6 +181,8 @@ extension Unsafe {
                 case TM_EVENT_ALLOCATE.rawValue:
                     isSound = ledger.allocate(address: address, size: size, stack: stack, clock: clock, last: &last)
                 case TM_EVENT_FREE.rawValue:
+                    // The thread has allocated blocks since that were not sampled.
+                    if size != 0 { last.address = 0 }
                     ledger.free(address: address, clock: clock, last: &last)
                 case TM_EVENT_REALLOC_RELEASE.rawValue:
                     isSound = ledger.release(address: address, ring: ring, clock: clock)

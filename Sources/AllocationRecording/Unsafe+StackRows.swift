@@ -203,9 +203,20 @@ extension Unsafe {
 
         // MARK: Histograms
 
-        /// Counts one in a bucket of a row's histograms.
+        /// Counts a block in a bucket of a row's histograms, or as many as it stands for.
         @inline(__always)
-        mutating func tick(_ row: Int, bucket: Int) {
+        mutating func tick(_ row: Int, bucket: Int, count: Int) {
+            if count == 1 { tick(row, bucket: bucket) } else { tickMany(row, bucket: bucket, count: count) }
+        }
+
+        @inline(never)
+        private mutating func tickMany(_ row: Int, bucket: Int, count: Int) {
+            if slots(row)[0] & Detail.tagMask != Detail.fullTag { return spread(row, bucket: bucket, count: count) }
+            histograms.base[Int(slots(row)[0] >> 6) &* Self.buckets &+ bucket] &+= UInt64(truncatingIfNeeded: count)
+        }
+
+        @inline(__always)
+        private mutating func tick(_ row: Int, bucket: Int) {
             let tag = UInt32(truncatingIfNeeded: bucket &+ 1)
             let slots = self.slots(row)
             let first = slots[0]
@@ -238,12 +249,12 @@ extension Unsafe {
                     return
                 }
             }
-            spread(row, bucket: bucket)
+            spread(row, bucket: bucket, count: 1)
         }
 
         /// Gives the row a histogram in full. When memory is short the eight slots stay, and this count is not kept.
         @inline(never)
-        private mutating func spread(_ row: Int, bucket: Int) {
+        private mutating func spread(_ row: Int, bucket: Int, count: Int) {
             let number = histogramCount
             guard number < 1 << 26, histograms.grow(to: (number + 1) * Self.buckets) else { return }
             let slots = self.slots(row)
@@ -251,7 +262,7 @@ extension Unsafe {
                 histograms[number * Self.buckets + Int(slots[index] & Detail.tagMask) - 1] += UInt64(slots[index] >> 6)
                 slots[index] = 0
             }
-            histograms[number * Self.buckets + bucket] += 1
+            histograms[number * Self.buckets + bucket] += UInt64(truncatingIfNeeded: count)
             slots[0] = UInt32(number) << 6 | Detail.fullTag
             histogramCount += 1
         }

@@ -116,6 +116,7 @@ package struct ProcessReport {
         let further: [(String, JSONValue)] = [
             ("executable", .string(process.executable)), ("started", .number(process.started)), ("peakTime", .number(process.peakTime)),
             ("temporaryBytes", .integer(process.temporaryBytes)), ("frameLimit", .integer(process.frameLimit)),
+            ("sampledEvery", .integer(process.sampledEvery)),
             ("lostStacks", .integer(process.lostStacks)), ("incompleteStacks", .integer(process.incompleteStacks)),
             ("walks", .integer(process.walks)), ("walkDifferences", .integer(process.walkDifferences)),
             ("walkFallbacks", .integer(process.walkFallbacks)), ("warnings", .array(process.warnings.map(JSONValue.string))),

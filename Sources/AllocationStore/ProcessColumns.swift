@@ -8,6 +8,6 @@ enum ProcessColumns {
         (15, \.peak.bytes), (16, \.peak.count), (18, \.temporaryAllocations), (19, \.temporaryBytes), (20, \.unknownFrees),
         (21, \.reentrantEvents), (22, \.lostEvents), (23, \.lostStacks), (24, \.truncatedStacks), (25, \.incompleteStacks),
         (26, \.walks), (27, \.walkDifferences), (28, \.walkFallbacks), (29, \.peakRSS), (30, \.collectorEvents),
-        (31, \.collectorMemory), (32, \.frameLimit),
+        (31, \.collectorMemory), (32, \.frameLimit), (34, \.sampledEvery),
     ]
 }

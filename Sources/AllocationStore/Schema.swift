@@ -44,7 +44,7 @@ enum Schema {
         "lost_stacks INTEGER NOT NULL", "truncated_stacks INTEGER NOT NULL", "incomplete_stacks INTEGER NOT NULL",
         "walks INTEGER NOT NULL", "walk_differences INTEGER NOT NULL", "walk_fallbacks INTEGER NOT NULL", "peak_rss INTEGER NOT NULL",
         "collector_events INTEGER NOT NULL", "collector_memory INTEGER NOT NULL", "frame_limit INTEGER NOT NULL",
-        "node_count INTEGER NOT NULL")
+        "node_count INTEGER NOT NULL", "sampled_every INTEGER NOT NULL")
     static let argument = Table("argument", "process INTEGER NOT NULL", "value INTEGER NOT NULL")
     static let warning = Table("warning", "process INTEGER NOT NULL", "value INTEGER NOT NULL")
     static let module = Table(

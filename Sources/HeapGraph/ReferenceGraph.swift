@@ -134,7 +134,7 @@ package final class ReferenceGraph: @unchecked Sendable {
         let range = table.addresses(of: block)
         let start = range.lowerBound
         let skipsFirst = isSideTable(range)
-        return program.memory.forEachWord(in: range) { address, word in
+        return program.memory.forEachWord(in: start..<usableEnd(of: block, range)) { address, word in
             let offset = address &- start
             if offset == 0 && skipsFirst { return }
             var value = word & Self.addressMask
@@ -143,6 +143,20 @@ package final class ReferenceGraph: @unchecked Sendable {
             let target = table.find(value)
             if target >= 0 && target != block { body(offset, target) }
         }
+    }
+
+    /// Allocators round up, and Swift's arrays and tables ask for how much (malloc_usable_size) and use it all.
+    private func usableEnd(of block: Int32, _ range: Range<UInt64>) -> UInt64 {
+        let size = range.upperBound &- range.lowerBound
+        var usable = (size &+ 15) & ~15
+        if let head = program.memory.word(at: range.lowerBound &- 8) {
+            let isMapped = head & 2 != 0
+            // The chunk without its own header; a mapped one has no next chunk to share a word with.
+            let room = (head & ~7) &- (isMapped ? 16 : 8)
+            if room >= size && room &- size <= (isMapped ? 8192 : 64) { usable = max(room, size) }
+        }
+        let end = range.lowerBound &+ usable
+        return Int(block) + 1 < table.count ? max(min(end, table.start(of: block + 1)), range.upperBound) : end
     }
 
     /// A record of weak references: it knows its object, and does not keep it.

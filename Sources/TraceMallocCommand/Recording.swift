@@ -41,7 +41,8 @@ final class Recording {
 
     /// Makes the file that the user named and the session, in this order: what is refused is refused before the program runs.
     init(
-        output kind: Output, frameLimit: Int, followsChildren: Bool, markEvery: Duration?, examinations: ExitExaminations? = nil
+        output kind: Output, frameLimit: Int, followsChildren: Bool, markEvery: Duration?, sampleInterval: Int = 0,
+        examinations: ExitExaminations? = nil
     ) throws(CommandError) {
         self.kind = kind
         var output: OutputFile?
@@ -53,7 +54,8 @@ final class Recording {
         }
         var made: Session?
         do {
-            let session = try Session.create(frameLimit: frameLimit, followChildren: followsChildren, checkLeaks: examinations != nil)
+            let session = try Session.create(
+                frameLimit: frameLimit, followChildren: followsChildren, checkLeaks: examinations != nil, sampleInterval: sampleInterval)
             made = session
             collector = try Collector(session: session, options: Recording.options(frameLimit: frameLimit, markEvery: markEvery))
             self.session = session

@@ -12,8 +12,8 @@ struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run a program and record its allocations.",
         usage: """
-            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--no-follow-children] [--html] \
-            [--leaks] [--suppressions FILE] [--quiet] -- COMMAND [ARG ...]
+            tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--sample BYTES] \
+            [--no-follow-children] [--html] [--leaks] [--suppressions FILE] [--quiet] -- COMMAND [ARG ...]
             """,
         discussion: """
             The program keeps its standard streams, signals, directory and exit code. A summary goes to standard error when it \
@@ -21,6 +21,7 @@ struct Run: ParsableCommand {
 
             Example:
               tracemalloc run -o jq.tmalloc -- jq . big.json
+              tracemalloc run --sample 512K -- ./server          in production
             """)
 
     @Option(name: [.short, .customLong("output")], help: ArgumentHelp("Where to write (default: PROGRAM.PID.tmalloc).", valueName: "file"))
@@ -31,6 +32,12 @@ struct Run: ParsableCommand {
 
     @Option(help: ArgumentHelp("Innermost frames to keep of each stack, 1 to 65535.", valueName: "n"))
     var frames = FrameCount(256)
+
+    @Option(
+        help: ArgumentHelp(
+            "Record a sample: one block in so many bytes on average, like 512K. All figures become estimates; hardly any cost.",
+            valueName: "bytes"))
+    var sample: SampleInterval?
 
     @Option(help: ArgumentHelp("Call sites in the summary.", valueName: "n"))
     var top = 10
@@ -61,6 +68,7 @@ struct Run: ParsableCommand {
     func validate() throws {
         if top < 0 { throw ValidationError("--top cannot be negative.") }
         if words.isEmpty { throw ValidationError("There is no COMMAND to run.") }
+        if leaks && sample != nil { throw ValidationError("--leaks needs every block: leave out --sample.") }
         // Everything from the first word that is no option of ours is the program's; what looks like one needs the separator.
         guard let first = command.first, first.hasPrefix("-"), first != "--" else { return }
         if first == "--help" || first == "-h" { throw CleanExit.helpRequest(self) }
@@ -83,7 +91,8 @@ struct Run: ParsableCommand {
         do {
             recording = try Recording(
                 output: output.map { .named($0, force: force) } ?? .afterProgram(force: force), frameLimit: frames.count,
-                followsChildren: !noFollowChildren, markEvery: markEvery?.duration, examinations: examinations)
+                followsChildren: !noFollowChildren, markEvery: markEvery?.duration,
+                sampleInterval: sample?.bytes ?? 0, examinations: examinations)
         } catch {
             page?.abandon()
             throw error

@@ -82,6 +82,7 @@ struct SelectionOptions: ParsableArguments {
             include.flatMap { [Filter.include(file: $0), .include(function: $0), .include(module: $0)] }
             + exclude.flatMap { [Filter.exclude(file: $0), .exclude(function: $0), .exclude(module: $0)] }
         let snapshots = try SnapshotReader.read(path, pid: pid).snapshots
+        for note in Set(snapshots.compactMap(\.process.samplingNote)).sorted() { Terminal.error.say(note) }
         let threads = thread.map { Filter.include(thread: $0) }
         if let unknown = zip(thread, threads).first(where: { !snapshots.hasThread($0.1) }) {
             throw .unknownThread(unknown.0, path: path, known: snapshots.flatMap(\.threads).map(\.description))

@@ -153,8 +153,11 @@ struct CostTests {
     @Test("A traced program runs at most 30 times as long as it would, even when it does nothing but allocate")
     func bounded() throws {
         let program = try Program("confined.c").path
-        let bare = try run([program, "as ever"]).seconds
-        let traced = try Profile([program, "as ever"]).outcome.seconds
+        var (bare, traced) = (Double.infinity, Double.infinity)
+        for round in 0..<10 where round == 0 || traced >= bare * 30 + 3 {
+            bare = min(bare, try run([program, "as ever"]).seconds)
+            traced = min(traced, try Profile([program, "as ever"]).outcome.seconds)
+        }
         #expect(traced < bare * 30 + 3, "\(bare) s, \(traced) s")
     }
 }

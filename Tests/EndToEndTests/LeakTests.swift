@@ -183,15 +183,6 @@ struct LeakTests {
         if let number = Int32(pid) { kill(number, SIGKILL) }
     }
 
-    @Test("A process that a debugger holds is refused in a sentence")
-    func traced() throws {
-        let outcome = try run([
-            try tool("strace"), "-f", "-o", "/dev/null", Products.command, "leaks", "--", try Program("leak_kinds.c").path,
-        ])
-        #expect(outcome.ending == .code(2))
-        #expect(outcome.stderr.contains("traces it already"), "\(outcome.stderr)")
-    }
-
     /// The process that `run` started.
     private static func child(of pid: pid_t) throws -> String? {
         let text = try String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)

@@ -42,6 +42,7 @@ struct Stats: Decodable {
     var reentrantEvents: Int
     var lostEvents: Int
     var truncatedStacks: Int
+    var sampledEvery: Int?
     /// Not a checkpoint of a run that goes on, or was cut off.
     var complete: Bool?
     var processes: [Stats]?

@@ -31,6 +31,17 @@ struct LeakTests {
         #expect(program.freeze().leaks().leaks.flatMap(\.objects).map(\.address) == [first])
     }
 
+    @Test("What a program keeps in the room that the allocator added to a block counts")
+    func slack() {
+        var program = MadeUpProgram()
+        let array = program.block(words: 3)
+        let element = program.block(words: 2)
+        program.set(array - 8, 48 | 1)
+        program.set(array + 24, element)
+        program.global(array)
+        #expect(program.freeze().leaks().leaked.count == 0)
+    }
+
     @Test("Swift's tag bits and the address of a record of weak references are decoded; the record keeps nothing alive")
     func packedWords() {
         var program = MadeUpProgram()
@@ -98,7 +109,8 @@ struct LeakTests {
         let leaks = program.freeze().leaks(reader: objects).leaks
         #expect(leaks.map(\.instances).sorted() == [1, 1, 7])
         #expect(leaks.map(\.total.count).sorted() == [1, 2, 7])
-        #expect(leaks.map(\.total.bytes).reduce(0, +) == 7 * 64 + 3 * 32)
+        let bytes = leaks.reduce(0) { $0 + $1.total.bytes }
+        #expect(bytes == 544)
     }
 
     @Test("At the end of a program the frames below the call of exit are not its own")
@@ -151,7 +163,8 @@ struct LeakTests {
             func reached(from start: Int, without: Int? = nil) -> Set<Int> {
                 var seen: Set<Int> = []
                 var open = start == without ? [] : [start]
-                while let node = open.popLast() where seen.insert(node).inserted {
+                while let node = open.popLast() {
+                    guard seen.insert(node).inserted else { continue }
                     open += edges[node].map(Int.init).filter { $0 != without && !seen.contains($0) }
                 }
                 return seen

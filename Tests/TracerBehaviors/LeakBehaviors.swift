@@ -11,7 +11,7 @@ private final class Leaf {
     var branch: Branch?
     weak var neighbor: Leaf?
 }
-private final class Station {
+private final class Station: @unchecked Sendable {
     var name = "a station whose name is too long for a small string"
     var next: Station?
     var onClose: (() -> Void)?
@@ -27,6 +27,13 @@ private func loseCycle() {
     }
 }
 
+/// A stack that is gone keeps nothing.
+private func onThreadOfItsOwn(_ body: @escaping @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?) {
+    var handle = pthread_t()
+    pthread_create(&handle, nil, body, nil)
+    pthread_join(handle, nil)
+}
+
 @inline(never)
 private func loseBlock() -> Int {
     guard let block = malloc(12_345) else { return 0 }
@@ -34,12 +41,13 @@ private func loseBlock() -> Int {
     return 1
 }
 
-/// What the functions above left on the stack is written over.
+/// What the functions above left on the stack is written over: temporary memory lies there when it is small.
 @inline(never)
-private func scrub() {
-    withUnsafeTemporaryAllocation(byteCount: 32_768, alignment: 16) { bytes in
+private func scrub(_ depth: Int = 64) {
+    withUnsafeTemporaryAllocation(byteCount: 1000, alignment: 16) { bytes in
         for index in bytes.indices { bytes[index] = 0 }
-        precondition(bytes[Int(getpid()) % 32_768] == 0)
+        if depth > 0 { scrub(depth - 1) }
+        precondition(bytes[Int(getpid()) % 1000] == 0)
     }
 }
 
@@ -101,8 +109,10 @@ private final class Load: Sendable {
 let leakBehaviors = [
     Behavior("A retain cycle is found, with the references around it and the line that made it") {
         try AllocationTracer.start()
-        loseCycle()
-        scrub()
+        onThreadOfItsOwn { _ in
+            loseCycle()
+            return nil
+        }
         let report = try AllocationTracer.findLeaks()
         let leak = try unwrap(report.leaks.first { $0.kind == .cycle && $0.typeName?.contains("Branch") == true })
         try expect(leak.path.contains { $0.hasSuffix("Leaf.branch") }, "\(leak.path)")
@@ -133,7 +143,7 @@ let leakBehaviors = [
         for time in 1...times {
             usleep(2000)
             let report = try AllocationTracer.findLeaks()
-            try expect(report.leaks.isEmpty, "time \(time): \(report.leaks.prefix(3).map(\.description)) \(report.warnings)")
+            try expect(report.leaks.isEmpty, "time \(time): \(report.leaks.prefix(3).map { "\($0): \($0.callStack.debugDescription)" }) \(report.warnings)")
         }
     },
     Behavior("Leaks cannot be asked for while nothing is traced") {

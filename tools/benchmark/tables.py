@@ -92,8 +92,9 @@ Machine: {machine}. Medians of {rounds} rounds, in which the tracers take turns.
 *Added* is the time beyond the native run's, from the start until the program, the tracer's command and its collector have ended;
 *ours/its* is our added time divided by that tool's: below 1, we are faster. CPU seconds are those of all these processes together.
 The program's memory is its largest resident size, shared memory included; so is the collector's. Before the rounds each workload runs
-once with an independent counter behind the tracer: a run whose figures differ by one allocation, free or byte, fails. jemalloc's profiler
-samples every 512 KiB on average and replaces the allocator; the others record everything.
+once with an independent counter behind the tracer: a run whose figures differ by one allocation, free or byte, fails. *sampled* is
+`tracemalloc run --sample 512K`. jemalloc's profiler samples every 512 KiB on average, too, and replaces the allocator; the others record
+everything.
 
 {tables}
 """

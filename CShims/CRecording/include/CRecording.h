@@ -35,6 +35,7 @@
 #define TM_ENV_SESSION "TRACEMALLOC_SESSION"      // session directory to join; set by the launcher
 #define TM_ENV_FILE "TRACEMALLOC"                 // by hand: output file; the library starts the collector itself
 #define TM_ENV_FRAMES "TRACEMALLOC_FRAMES"        // innermost frames to keep, 1...65535 (default 256)
+#define TM_ENV_SAMPLE "TRACEMALLOC_SAMPLE"        // mean bytes from one sampled block to the next; 0 (default): every block
 #define TM_ENV_START "TRACEMALLOC_START"          // 0: loaded, idle until ordered; 1, or a number of frames: from the start
 #define TM_ENV_COLLECTOR "TRACEMALLOC_COLLECTOR"  // by hand: path of the collector's executable
 #define TM_ENV_FOLLOW "TRACEMALLOC_FOLLOW"        // 0: children are not traced (launcher's --no-follow-children)
@@ -61,7 +62,7 @@ struct tm_rendezvous {
 enum tm_event_kind {
     TM_EVENT_NONE = 0,
     TM_EVENT_ALLOCATE = 1,          // a block now exists: address, size, stack
-    TM_EVENT_FREE = 2,              // written before the real free: address
+    TM_EVENT_FREE = 2,              // written before the real free: address. size 1: its thread has allocated since, unseen (sampling)
     TM_EVENT_REALLOC_RELEASE = 3,   // written before the real realloc: old address. Same thread's next realloc event ends it
     TM_EVENT_REALLOC_RESULT = 4,    // the new block: address, size, stack. Address 0: realloc(p, 0) freed the block
     TM_EVENT_REALLOC_FAILED = 5,    // the old block lives on: its address
@@ -233,6 +234,9 @@ struct tm_header {
     uint64_t exit_stack;   // where the program called exit(): its frames lie above; 0: it returned from main
     uint32_t exit_thread;  // the thread that ends the program
     uint32_t exit_check;   // enum tm_exit_check, a futex word
+
+    // 0: every block is recorded. Else a block of s bytes is with the probability 1 - exp(-s / sample_interval).
+    uint64_t sample_interval;
 };
 
 enum tm_exit_check {
@@ -264,7 +268,7 @@ _Static_assert(offsetof(struct tm_header, collector_mutex) == 112, "layout");
 _Static_assert(offsetof(struct tm_header, reentrant_events) == 176, "layout");
 _Static_assert(offsetof(struct tm_header, images) == 232, "layout");
 _Static_assert(offsetof(struct tm_header, private_start) == 480, "layout");
-_Static_assert(sizeof(struct tm_header) == 512, "layout");
+_Static_assert(sizeof(struct tm_header) == 520, "layout");
 _Static_assert(sizeof(struct tm_header) <= TM_PAGE, "the header is one page");
 
 // ---- Memory order. Swift has no atomics over foreign memory, so both sides use these.

@@ -37,7 +37,7 @@ struct PageData {
             ("nodes", .object([("parent", PageData.column(tree.parents)), ("frame", PageData.column(tree.calls))])),
             ("costs", PageData.costs(tree.rows)),
             ("alive", PageData.alive(tree.aliveRows)),
-            ("processes", processes()), ("threads", threads(tree)),
+            ("processes", processes()), ("threads", threads(tree)), ("types", types()),
             ("timelines", .array(snapshots.indices.map { timeline(of: snapshots[$0], tree.sites[$0]) })),
             ("generations", generations()),
             ("sizes", .array(snapshots.map { PageData.histogram($0.costs.lazy.map(\.sizes), StackCost.sizeBuckets) })),
@@ -109,6 +109,46 @@ struct PageData {
     }
 
     // MARK: - Processes
+
+    /// The memory of each type of objects, and of what is none by its function; of comparisons both sides.
+    private mutating func types() -> JSONValue {
+        guard snapshots.contains(where: { !$0.objects.isEmpty }) else { return .null }
+        let (old, new) = (Array(snapshots.prefix(oldCount)), Array(snapshots.dropFirst(oldCount)))
+        var numbers: [String: Int] = [:]
+        var names: [String] = []
+        /// By side and metric, as `costs` names them.
+        var figures: [[Tally]] = []
+        for side in oldCount > 0 ? [new, old] : [new] {
+            for metric in Metric.allCases {
+                var tallies = [Tally](repeating: .zero, count: names.count)
+                // Types cannot be refused: they are not cumulative.
+                for row in (try? side.statistics(groupedBy: .type, measuring: metric, attribution: question.attribution)) ?? [] {
+                    let number = numbers[row.key] ?? names.count
+                    if number == names.count {
+                        numbers[row.key] = number
+                        names.append(row.key)
+                    }
+                    while tallies.count < names.count { tallies.append(.zero) }
+                    tallies[number] += row.tally
+                }
+                figures.append(tallies)
+            }
+        }
+        func side(_ first: Int) -> JSONValue {
+            .object(
+                Metric.allCases.enumerated().flatMap { index, metric in
+                    let tallies = figures[first + index] + Array(repeating: .zero, count: names.count - figures[first + index].count)
+                    return [
+                        (metric.rawValue + "Bytes", PageData.column(tallies.map(\.bytes))),
+                        (metric.rawValue + "Count", PageData.column(tallies.map(\.count))),
+                    ]
+                })
+        }
+        let metrics = Metric.allCases.count
+        return .object([
+            ("name", .array(names.map { string($0) })), ("now", side(0)), ("old", oldCount > 0 ? side(metrics) : .null),
+        ])
+    }
 
     /// Threads with costs have a number of their own in `costs`; others are not asked for.
     private mutating func threads(_ tree: PageTree) -> JSONValue {

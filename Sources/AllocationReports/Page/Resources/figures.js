@@ -93,6 +93,39 @@ function showHistograms() {
     show("lifetimes", data.lifetimes, lifetimeBucket);
 }
 
+// ---- Types
+
+const types = { shown: 20 };
+
+/// Objects by type, in the chosen metric. They are of all processes, threads and generations: blocks know their stack, not these.
+function showTypes() {
+    byID("types").hidden = !data.types;
+    if (!data.types) return;
+    const { metric } = state, side = (columns, i) => ({ bytes: columns[metric + "Bytes"][i], count: columns[metric + "Count"][i] });
+    const rows = data.types.name.map((name, i) => {
+        const now = side(data.types.now, i), old = data.types.old ? side(data.types.old, i) : { bytes: 0, count: 0 };
+        return { name: strings[name], ...now, change: now.bytes - old.bytes, countChange: now.count - old.count };
+    }).filter(row => row.bytes || row.count || row.change || row.countChange);
+    const figure = state.unit === "bytes" ? "bytes" : "count", change = state.unit === "bytes" ? "change" : "countChange";
+    rows.sort((a, b) => isComparison ? Math.abs(b[change]) - Math.abs(a[change]) || b[figure] - a[figure] : b[figure] - a[figure] || (a.name < b.name ? -1 : 1));
+    const whole = rows.reduce((sum, row) => sum + row[figure], 0);
+    byID("types-caption").textContent = `What ${metric} memory is: objects by their type, other blocks by the function that allocated them. `
+        + "The whole run is counted, whatever process, thread or generation is chosen above.";
+    byID("types-status").textContent = rows.length ? `${countText(rows.length, "type")}: ${figureText(whole, state.unit)}.` : "None has any of this.";
+    byID("types-table").replaceChildren(plainTable([
+        { label: "Type", of: row => element("div", { class: "place" }, row.name) },
+        { label: "Bytes", isNumber: true, of: row => sizeText(row.bytes) }, { label: "Blocks", isNumber: true, of: row => numberText(row.count) },
+        ...isComparison ? [
+            { label: "Change", isNumber: true, of: row => sizeText(row.change, true) },
+            { label: "Blocks ±", isNumber: true, isWide: true, of: row => numberText(row.countChange, true) },
+        ] : [
+            { label: "Average", isNumber: true, isWide: true, of: row => row.count ? sizeText(row.bytes / row.count) : "" },
+            { label: "Share", isNumber: true, isWide: true, of: row => shareText(row[figure], whole) },
+        ],
+    ], rows.slice(0, types.shown)));
+    byID("more-types").hidden = rows.length <= types.shown;
+}
+
 // ---- Tables
 
 function plainTable(columns, rows) {

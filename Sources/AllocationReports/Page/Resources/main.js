@@ -11,6 +11,7 @@ function show(changes) {
     if (isOtherData || has("invert", "system")) flame.graph = new (state.invert ? CallsOutward : CallsInward)(page.rows, state.system === "hide");
     if (isOtherData || has("invert", "system", "search", "zoom")) showFlame();
     if (isOtherData || has("by", "sort", "filter", "system")) showSites();
+    if (has("metric", "unit")) showTypes();
     if (has("process")) {
         showSummary();
         showTimeline();
@@ -101,6 +102,7 @@ function makeControls() {
     byID("grouping").append(...groupings.map(grouping => option(grouping.name, grouping.label)));
     byID("grouping").addEventListener("change", event => ask({ by: event.target.value }));
     byID("more").addEventListener("click", () => { sites.shown += 100; showSites(); });
+    byID("more-types").addEventListener("click", () => { types.shown += 100; showTypes(); });
     byID("question").addEventListener("submit", event => event.preventDefault());
     for (const key of ["search", "filter"]) listenToTyping(key);
     document.addEventListener("keydown", event => {
@@ -143,7 +145,7 @@ function showOmission() {
 }
 
 function begin() {
-    byID("sections").append(...[...document.querySelectorAll("main section")].map(section =>
+    byID("sections").append(...[...document.querySelectorAll("main section")].filter(section => section.id !== "types" || data.types).map(section =>
         element("a", { href: "#", onclick: event => { event.preventDefault(); section.scrollIntoView(); } }, section.querySelector("h2").textContent)));
     readState();
     makeControls();
