@@ -39,7 +39,7 @@ struct Live: ParsableCommand {
     var count: Int?
 
     @Option(name: .customLong("by"), help: "What makes a row at first.")
-    var grouping = GroupingArgument(.line)
+    var grouping = Grouping.line
 
     @Option(
         name: .shortAndLong, help: ArgumentHelp("Write COMMAND's profile to FILE at its end (default: none is written).", valueName: "file")
@@ -60,7 +60,7 @@ struct Live: ParsableCommand {
         if pid != nil, output != nil || programOutput != nil || force {
             throw ValidationError("-o, --force and --program-output belong to a COMMAND; `tracemalloc snapshot` writes a file of a PID.")
         }
-        if [.type, .traceback].contains(grouping.grouping) {
+        if [.type, .traceback].contains(grouping) {
             throw ValidationError("live groups --by line, function, file or module; Enter opens the stacks of a row.")
         }
     }
@@ -74,14 +74,14 @@ struct Live: ParsableCommand {
         } else {
             _ = Unsafe.block([SIGWINCH])
         }
-        let feed = LiveFeed(groupedBy: grouping.grouping, interval: interval)
+        let feed = LiveFeed(groupedBy: grouping, interval: interval)
         let screen = count == nil && Terminal.output.isTerminal ? Screen() : nil
         do {
             let pid = try program?.start(hidesOutput: screen != nil) ?? self.pid ?? 0
             // A process that nobody records is refused before the screen is taken over.
             try feed.start(pid, waitsForArrival: program != nil)
             if let screen {
-                try LiveSession(feed, screen, program, pid: pid, groupedBy: grouping.grouping).run()
+                try LiveSession(feed, screen, program, pid: pid, groupedBy: grouping).run()
             } else {
                 try LiveLines(feed, program, count: count, interval: interval).run()
             }

@@ -67,7 +67,7 @@ struct RecordingFuzz {
         case 14: serve()?.mark(name: "mark")
         default:
             let address = number(6)
-            _ = serve()?.block(containing: address, frameLimit: 8)
+            _ = serve()?.block(containing: address, domain: Int(byte() & 1), frameLimit: 8)
         }
     }
 
