@@ -67,7 +67,8 @@ let package = Package(
         .target(
             name: "TraceMalloc",
             dependencies: [
-                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer", "CTraceMalloc",
+                "AllocationProfile", "AllocationRecording", "AllocationSymbols", "AllocationStore", "HeapGraph", "CInterposer",
+                "CTraceMalloc",
             ],
             swiftSettings: swift),
         .target(

@@ -227,7 +227,9 @@ static void start_helper(struct tm_freeze *freeze, struct helper *helper, char *
     sigset_t all, before;
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, &before);
-    int child = clone(run_helper, stack, CLONE_VM | CLONE_UNTRACED, helper);
+    // The image is a file that we go on with.
+    int files = freeze->wants_file ? CLONE_FILES : 0;
+    int child = clone(run_helper, stack, CLONE_VM | CLONE_UNTRACED | files, helper);
     if (child > 0) {
         // Where only ancestors may trace (Yama), a process can name another one.
         if (freeze->shares_memory) prctl(PR_SET_PTRACER, (unsigned long)child, 0, 0, 0);

@@ -124,7 +124,8 @@ static void add_outside(const struct tm_freeze *freeze, struct tm_scratch *scrat
         uint64_t stop = end, next = end;
         uint64_t own = (uint64_t)(uintptr_t)scratch;
         for (size_t i = 0; i <= freeze->left_out_count; i++) {
-            struct tm_range range = i < freeze->left_out_count ? freeze->left_out[i] : (struct tm_range){own, own + sizeof *scratch + (256 << 10)};
+            struct tm_range range = {own, own + sizeof *scratch + (256 << 10)};
+            if (i < freeze->left_out_count) range = freeze->left_out[i];
             range.start &= ~(PAGE - 1);
             range.end = (range.end + PAGE - 1) & ~(PAGE - 1);
             bool counts = i < freeze->left_out_count || freeze->shares_memory;

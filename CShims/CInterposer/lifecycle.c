@@ -93,7 +93,8 @@ static void let_collector_look(const char *session) {
     const char *name = strrchr(session, '/');
     const char *number = name ? strchr(name, '-') : NULL;
     long maker = 0;
-    for (number = number ? number + 1 : ""; *number >= '0' && *number <= '9' && maker < 1L << 30; number++) maker = maker * 10 + (*number - '0');
+    for (number = number ? number + 1 : ""; *number >= '0' && *number <= '9' && maker < 1L << 30; number++)
+        maker = maker * 10 + (*number - '0');
     if (maker == tm_pid()) maker = tm_collector_process();
     if (maker > 0) TM_CALL(prctl, PR_SET_PTRACER, maker, 0, 0, 0, 0);
 }

@@ -27,7 +27,8 @@ extension Recording {
     /// being written then had its time already; the block is in the table, and a thread's registers or stack hold it.
     func freeze(intoFile: Bool, frameLimit: Int) throws(RecordingError) -> FrozenHeap {
         if region.header.pointee.sample_interval != 0 {
-            throw .cannotFreeze(pid: pid, reason: "only a sample of its blocks is recorded (--sample), and who points to whom needs them all")
+            throw .cannotFreeze(
+                pid: pid, reason: "only a sample of its blocks is recorded (--sample), and who points to whom needs them all")
         }
         var freeze = tm_freeze()
         freeze.pid = pid

@@ -35,11 +35,11 @@ package struct LeakSuppressions: Sendable {
     }()
 
     package mutating func add(file text: String) throws(Fault) {
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+        for (index, line) in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated() {
             let words = line.drop { $0 == " " || $0 == "\t" }
-            if words.isEmpty || words.hasPrefix("#") || words == "\r" { continue }
+            if words.isEmpty || words.hasPrefix("#") { continue }
             guard words.hasPrefix("leak:") else { throw .unknownLine(number: index + 1, text: String(words.prefix(80))) }
-            add(pattern: String(words.dropFirst(5).reversed().drop { $0 == " " || $0 == "\t" || $0 == "\r" }.reversed()))
+            add(pattern: String(words.dropFirst(5).reversed().drop { $0 == " " || $0 == "\t" }.reversed()))
         }
     }
 

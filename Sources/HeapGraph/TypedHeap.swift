@@ -30,7 +30,8 @@ package struct TypedHeap {
             tallies[object.typeName, default: .zero] += tally
             objects.append(
                 Object(
-                    address: block.address, size: Int(clamping: block.size), typeName: object.typeName, strong: Int(clamping: object.strong),
+                    address: block.address, size: Int(clamping: block.size), typeName: object.typeName,
+                    strong: Int(clamping: object.strong),
                     unowned: Int(clamping: object.unowned), weak: Int(clamping: object.weak)))
         }
         var rows = tallies.map { (name: String?.some($0.key), tally: $0.value) }

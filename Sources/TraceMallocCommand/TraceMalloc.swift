@@ -14,7 +14,8 @@ struct TraceMalloc: ParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Run.self, Report.self, Stats.self, Tree.self, Compare.self, Advise.self, Export.self, Live.self, Leaks.self, Heap.self, Why.self,
+            Run.self, Report.self, Stats.self, Tree.self, Compare.self, Advise.self, Export.self, Live.self, Leaks.self, Heap.self,
+            Why.self,
             Start.self, Mark.self, TakeSnapshot.self, Doctor.self, Collect.self, RestoreTerminal.self, Manual.self,
         ])
 

@@ -1,6 +1,6 @@
 // LeakCheck.swift: the trait `.noLeaks`.
-public import Testing
 import AllocationProfile
+public import Testing
 import TraceMalloc
 
 /// A test that must not lose memory.

@@ -61,7 +61,7 @@ import Testing
         "currentBlocks": 7, "currentBytes": 1000, "peakBlocks": 40, "peakBytes": 40960, "temporaryAllocations": 1234
         """
     private let further = """
-        "executable": "/usr/bin/jq", "started": 1000.5, "peakTime": 0.5, "temporaryBytes": 5000, "frameLimit": 256, \
+        "executable": "/usr/bin/jq", "started": 1000.5, "peakTime": 0.5, "temporaryBytes": 5000, "frameLimit": 256, "sampledEvery": 0, \
         "lostStacks": 0, "incompleteStacks": 0, "walks": 0, "walkDifferences": 0, "walkFallbacks": 0
         """
 

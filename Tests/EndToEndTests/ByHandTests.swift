@@ -87,7 +87,8 @@ struct ByHandTests {
         }
         let hooks: Set<String> = [
             "malloc", "calloc", "realloc", "reallocarray", "free", "cfree", "posix_memalign", "aligned_alloc", "memalign", "valloc",
-            "pvalloc", "malloc_usable_size", "free_sized", "free_aligned_sized", "dlclose", "fork", "vfork", "_exit", "_Exit", "execve",
+            "pvalloc", "malloc_usable_size", "free_sized", "free_aligned_sized", "dlclose", "fork", "vfork", "exit", "_exit", "_Exit",
+            "execve",
             "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve", "execveat",
         ]
         for hook in ["malloc", "calloc", "realloc", "free", "posix_memalign", "aligned_alloc", "memalign", "valloc", "pvalloc"] {

@@ -124,7 +124,10 @@ struct LeakTests {
         defer { close(writer) }
         _ = Products.library
         let process = try Subprocess(
-            [Products.command, "run", "-o", scratch / "out.tmalloc", "--", try Program("cycles.swift", flags: ["-O"]).path, "array", "weak", "wait"],
+            [
+                Products.command, "run", "-o", scratch / "out.tmalloc", "--", try Program("cycles.swift", flags: ["-O"]).path, "array",
+                "weak", "wait",
+            ],
             environment: baseEnvironment, stdin: input)
         try process.waitForOutput("made")
         let pid = try #require(try Self.child(of: process.pid))

@@ -1,5 +1,7 @@
 // swift_types.swift: objects of many types, and what the program says about each: claim type NAME BYTES COUNT.
 
+import Glibc
+
 class Animal { var legs = 4 }
 final class Dog: Animal { var name = 1 }
 final class Node<Value> {
@@ -38,7 +40,8 @@ final class Large: Maker { var words = (1, 2, 3) }
         print("claim main.Dog 9600 300")
         // Time for the collector to look.
         if CommandLine.arguments.count > 1 { wait() }
-        withExtendedLifetime((numbers, pairs, animals, makers, raw)) {}
+        // All is alive at the end.
+        withExtendedLifetime((numbers, pairs, animals, makers, raw)) { exit(0) }
     }
 
     static func wait() {

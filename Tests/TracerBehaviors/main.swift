@@ -20,7 +20,8 @@
 import Glibc
 import TraceMalloc
 
-let behaviors = lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + threadBehaviors
+let behaviors =
+    lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + threadBehaviors
     + leakBehaviors
 
 switch CommandLine.arguments.dropFirst().first {
@@ -31,7 +32,9 @@ case nil:
 case "load":
     // The behavior that looks at threads under load, many times.
     var isShown = true
-    for behavior in leakBehaviors where behavior.sentence.contains(getenv("TM_ONE") != nil ? "retain cycle" : "under load") { isShown = await behavior.check() && isShown }
+    for behavior in leakBehaviors where behavior.sentence.contains(getenv("TM_ONE") != nil ? "retain cycle" : "under load") {
+        isShown = await behavior.check() && isShown
+    }
     exit(isShown ? 0 : 1)
 case "list":
     for behavior in behaviors { print(behavior.sentence) }

@@ -31,7 +31,9 @@ package struct PathsReport {
         for answer in answers {
             if !text.isEmpty { text += "\n" }
             text += style.bold(PrintableText.name(answer.block)) + ", \(TextForm.size(answer.size))"
-            text += answer.isReachable ? ", keeps \(ProcessFigures.memory(answer.kept))\n" : style.warning(", leaked: nothing reaches it") + "\n"
+            text +=
+                answer.isReachable
+                ? ", keeps \(ProcessFigures.memory(answer.kept))\n" : style.warning(", leaked: nothing reaches it") + "\n"
             if let site = answer.callStack.first(where: { !$0.isSystem }) ?? answer.callStack.first {
                 text += style.dim("  allocated at \(PrintableText.name(site.description, limit: 200))") + "\n"
             }

@@ -17,7 +17,9 @@ package struct TypesReport {
         var text = style.dim(row("size", "count") + "type") + "\n"
         for (name, tally) in types.prefix(limit ?? .max) {
             let figures = row(TextForm.size(tally.bytes), PrintableText.number(tally.count))
-            text += figures + (name.map { PrintableText.name($0, limit: style.room(beside: figures.count)) } ?? style.dim("other memory")) + "\n"
+            text +=
+                figures + (name.map { PrintableText.name($0, limit: style.room(beside: figures.count)) } ?? style.dim("other memory"))
+                + "\n"
         }
         let hidden = types.count - min(types.count, limit ?? .max)
         if hidden > 0 { text += style.dim(row("", "") + "and \(PrintableText.count(hidden, "smaller type"))") + "\n" }
