@@ -21,28 +21,48 @@ private final class Progress {
 
     deinit { munmap(words, Self.size) }
 
-    var hasStarted: Bool { words[0] != 0 }
+    func waitForStart() throws {
+        for _ in 0..<60_000 where words[0] == 0 { usleep(500) }
+        guard words[0] != 0 else { throw HarnessError("the program has not started") }
+    }
     var line: UInt64 { words[1] }
     var allocated: Int { (0..<8).reduce(0) { $0 + Int(words[2 + 8 * $1]) } }
     var freed: Int { (0..<8).reduce(0) { $0 + Int(words[3 + 8 * $1]) } }
 }
 
+/// What is in a small file of /proc. Plain calls: waiting for a process asks thousands of times.
+private func words(of path: String, separator: UInt8) -> [String] {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return [] }
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: 8192)
+    let length = read(file, &bytes, bytes.count)
+    return bytes.prefix(max(length, 0)).split(separator: separator).map { String(decoding: $0, as: UTF8.self) }
+}
+
+private func numbers(in directory: String) -> [pid_t] {
+    guard let stream = opendir(directory) else { return [] }
+    defer { closedir(stream) }
+    var numbers: [pid_t] = []
+    while let entry = readdir(stream) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        if let number = pid_t(name) { numbers.append(number) }
+    }
+    return numbers
+}
+
 /// The processes that `pid` started.
 func children(of pid: pid_t) -> [pid_t] {
-    let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task")) ?? []
-    return tasks.flatMap { task in
-        let text = (try? String(contentsOfFile: "/proc/\(pid)/task/\(task)/children", encoding: .utf8)) ?? ""
-        return text.split(separator: " ").compactMap { pid_t($0) }
+    numbers(in: "/proc/\(pid)/task").flatMap { task in
+        words(of: "/proc/\(pid)/task/\(task)/children", separator: UInt8(ascii: " ")).compactMap { pid_t($0) }
     }
 }
 
 /// The collectors that libraries started for a file.
 func collectors(of file: String) -> [pid_t] {
-    let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-    return entries.compactMap { pid_t($0) }.filter { pid in
-        guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/cmdline") else { return false }
-        let words = data.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-        return words.count > 1 && words[1] == "collect" && words.contains(file)
+    numbers(in: "/proc").filter { pid in
+        let command = words(of: "/proc/\(pid)/cmdline", separator: 0)
+        return command.count > 1 && command[1] == "collect" && command.contains(file)
     }
 }
 
@@ -113,10 +133,11 @@ struct KillTests {
             let delay = UInt32.random(in: 0...150_000, using: &random)
             usleep(delay)
             var victim = byHand ? process.pid : 0
-            while victim == 0 {
+            for _ in 0..<60_000 where victim == 0 {
                 victim = children(of: process.pid).first ?? 0
                 usleep(500)
             }
+            try #require(victim != 0, "round \(round): the program was not started")
             kill(victim, SIGKILL)
             let outcome = process.wait(limit: Self.limit)
             let name = "round \(round), \(byHand ? "by hand" : "run"), \(threads) threads, after \(delay) µs"
@@ -131,6 +152,7 @@ struct KillTests {
             }
             try expectWithinOneCall(file, progress, name)
             if progress.allocated > 0 { recordedSome += 1 }
+            if round % 100 == 99 { print("\(round + 1) kills") }
         }
         print("\(Self.rounds) kills, \(recordedSome) of them while the program was allocating")
         #expect(recordedSome > Self.rounds / 4)
@@ -157,7 +179,7 @@ struct KillTests {
                     arguments,
                     environment: environment(runtime).merging(["LD_PRELOAD": Products.library, "TRACEMALLOC": file]) { $1 })
                 : Subprocess([Products.command, "run", "-q", "-o", file, "--"] + arguments, environment: environment(runtime))
-            while !progress.hasStarted { usleep(500) }
+            try progress.waitForStart()
             let delay = UInt32.random(in: 0...100_000, using: &random)
             usleep(delay)
             let name = "round \(round), \(byHand ? "by hand" : "run"), after \(delay) µs"
@@ -184,7 +206,7 @@ struct KillTests {
             let process = try Subprocess(
                 [program.path, progress.file, "3", "100000"],
                 environment: baseEnvironment.merging(["LD_PRELOAD": Products.library, "TRACEMALLOC": file]) { $1 })
-            while !progress.hasStarted { usleep(500) }
+            try progress.waitForStart()
             for _ in 0..<3 {
                 for collector in collectors(of: file) {
                     kill(collector, SIGSTOP)
