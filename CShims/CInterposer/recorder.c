@@ -43,7 +43,8 @@ static void use_ring(struct tm_thread *thread, uint64_t index) {
     thread->events = tm_recording.events + index * tm_recording.header->ring_capacity_max;
     thread->head = tm_load64(&ring->head);
     thread->tail = tm_load64(&ring->tail);
-    if (ring->capacity == 0) ring->capacity = tm_recording.header->ring_capacity_start;
+    // The collector may look at the ring already: it is counted.
+    if (ring->capacity == 0) tm_store32(&ring->capacity, tm_recording.header->ring_capacity_start);
     thread->capacity = ring->capacity;
     thread->unwinder = (struct tm_unwinder *)(places + index * place_size);
     thread->shares_ring = index == 0;
