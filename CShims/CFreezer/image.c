@@ -253,6 +253,8 @@ bool tm_take_image(struct tm_freeze *freeze, struct tm_scratch *scratch) {
 #else
     layout.clock = freeze->shared_clock ? __atomic_load_n(freeze->shared_clock, __ATOMIC_ACQUIRE) : 0;
 #endif
+    // What the process does next has a time after this one.
+    if (freeze->turn) __atomic_store_n(freeze->turn, 0, __ATOMIC_SEQ_CST);
     *image = layout;
     freeze->image = image;
     freeze->image_size = layout.size;

@@ -138,12 +138,12 @@ TM_HOOK void free_aligned_sized(void *block, size_t alignment, size_t size) {
 
 // What both reallocs record about a block that was there before, and whose release was recorded, or not because it was not
 // sampled. `result` NULL with size 0: the block was freed.
-static inline void reallocated(
+static inline __attribute__((always_inline)) void reallocated(
     struct tm_thread *thread, bool was_released, void *old, void *result, size_t size, struct tm_caller caller) {
     if (result && tm_allocated(thread, was_released ? TM_EVENT_REALLOC_RESULT : TM_EVENT_ALLOCATE, result, size, caller)) return;
     if (!was_released) return;
-    if (result || size == 0 || !tm_is_sampled_again(old)) tm_put_event(thread, true, TM_EVENT_REALLOC_RESULT, 0, 0, 0);
-    else tm_put_event(thread, true, TM_EVENT_REALLOC_FAILED, (uintptr_t)old, 0, 0);
+    if (result || size == 0 || !tm_is_sampled_again(old)) tm_put_event(thread, TM_EVENT_REALLOC_RESULT, 0, 0, 0);
+    else tm_put_event(thread, TM_EVENT_REALLOC_FAILED, (uintptr_t)old, 0, 0);
 }
 
 // In a hook's own frame, so that `caller` is the program's call.

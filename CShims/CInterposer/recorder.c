@@ -48,6 +48,7 @@ static void use_ring(struct tm_thread *thread, uint64_t index) {
     thread->capacity = ring->capacity;
     thread->unwinder = (struct tm_unwinder *)(places + index * place_size);
     thread->shares_ring = index == 0;
+    tm_turn_begin(&thread->turn, index ? index + TM_TURN_FIRST : 0);
     tm_unwinder_thread_start(thread->unwinder);
 }
 

@@ -11,6 +11,7 @@
 #include "recording.h"
 #include "sampled_blocks.h"
 #include "stack_table.h"
+#include "turn.h"
 #include "unwinder.h"
 
 // The state of this process image. The page is zeroed in every child that has its own memory (MADV_WIPEONFORK), however
@@ -42,6 +43,7 @@ struct tm_thread {
     struct tm_ring *ring;
     struct tm_event *events;
     struct tm_unwinder *unwinder;
+    struct tm_turn_of_thread turn;
     bool internal;       // the tracer's start-up runs on this thread: it allocates from the arena
     uint32_t ignored;    // a moment of the tracer's own in a program that links it: how deeply nested. Nothing is recorded
     uint64_t random;     // state of the draws
@@ -85,24 +87,14 @@ static inline void tm_leave(struct tm_thread *thread, uint64_t epoch) {
     thread->epoch = epoch;
 }
 
-static inline uint64_t tm_shared_tick(void) { return __atomic_add_fetch(&tm_recording.header->shared_clock, 1, __ATOMIC_SEQ_CST); }
-
-static inline uint64_t tm_event_time(bool after) {
-#if defined(__x86_64__) || defined(__aarch64__)
-    if (__builtin_expect(tm_recording.clock != TM_CLOCK_SHARED, 1)) return after ? tm_clock_after() : tm_clock_before();
-#endif
-    (void)after;
-    return tm_shared_tick();
-}
-
 // The claim tells the collector that an event may appear whose time is already taken; see "horizon" in CRecording.h.
-static inline void tm_put_event(struct tm_thread *thread, bool after, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+static inline void tm_put_event(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
     uint64_t head = thread->head;
     if (__builtin_expect(head - thread->tail >= thread->capacity, 0) && !tm_ring_wait(thread)) return;
     __atomic_store_n(&thread->ring->claim, head + 1, __ATOMIC_RELAXED);
     if (__builtin_expect(tm_recording.fence == TM_FENCE_PRODUCER, 0)) tm_fence();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint64_t time = tm_event_time(after);
+    uint64_t time = tm_turn_time(&thread->turn, head);
     struct tm_event *event = &thread->events[head & (thread->capacity - 1)];
     event->time_kind = time << TM_KIND_BITS | kind;
     event->address_size = (address & ((UINT64_C(1) << TM_ADDRESS_BITS) - 1)) | size >> 32 << TM_ADDRESS_BITS;
@@ -129,10 +121,12 @@ static inline bool tm_is_sampled_again(const void *block) {
     return tm_sampled_blocks.interval == 0 || tm_sampled_blocks_add(block);
 }
 
-// A block exists now: say it after the real call. False: it is not one of the sampled ones.
-static inline bool tm_allocated(struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, struct tm_caller caller) {
+// A block exists now: say it after the real call. False: it is not one of the sampled ones. In the hook itself: a tm_caller
+// that is passed to a function goes over the stack, and is read there before its words have arrived (5 ns).
+static inline __attribute__((always_inline)) bool tm_allocated(
+    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, struct tm_caller caller) {
     if (__builtin_expect(tm_sampled_blocks.interval != 0, 0) && !tm_is_sampled(thread, block, size)) return false;
-    tm_put_event(thread, true, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, caller));
+    tm_put_event(thread, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, caller.pc, caller.sp, caller.fp));
     return true;
 }
 
@@ -144,7 +138,7 @@ static inline bool tm_freeing(struct tm_thread *thread, uint32_t kind, const voi
         if (!tm_sampled_blocks_remove(block)) return false;
         has_allocated = kind == TM_EVENT_FREE && thread->last_sampled != block;
     }
-    tm_put_event(thread, false, kind, (uintptr_t)block, has_allocated, 0);
+    tm_put_event(thread, kind, (uintptr_t)block, has_allocated, 0);
     return true;
 }
 

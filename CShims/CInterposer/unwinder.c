@@ -467,9 +467,9 @@ static void verify(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t
 }
 
 // ---- The way in
-uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller from) {
-    if (__builtin_expect(from.sp - unwinder->known.low >= unwinder->known.high - unwinder->known.low, 0))
-        unwinder->known = tm_stack_known(&unwinder->bounds, from.sp);
+uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    if (__builtin_expect(sp - unwinder->known.low >= unwinder->known.high - unwinder->known.low, 0))
+        unwinder->known = tm_stack_known(&unwinder->bounds, sp);
     uint64_t epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
     if (__builtin_expect(unwinder->epoch != epoch, 0)) {
         unwinder->epoch = epoch;
@@ -478,16 +478,16 @@ uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller from) 
     }
     uint32_t count = unwinder->count, node;
     int64_t j = (int64_t)count - 1;
-    while (j >= 0 && unwinder->frames[j].sp < from.sp) j--;
+    while (j >= 0 && unwinder->frames[j].sp < sp) j--;
     if (__builtin_expect(unwinder->known.high != 0, 1)) j = last_standing(unwinder, j);
     const struct frame *last = &unwinder->frames[j];
     int is_deep_enough = !unwinder->is_cut || j + 1 >= (int64_t)unwinder->limit;
-    if (j >= 0 && unwinder->known.high && is_deep_enough && is_same(last, from.pc, from.sp, from.fp)) {
+    if (j >= 0 && unwinder->known.high && is_deep_enough && is_same(last, pc, sp, fp)) {
         unwinder->count = (uint32_t)j + 1;
         node = last->node;
     } else {
-        node = walk(unwinder, from, j);
+        node = walk(unwinder, (struct tm_caller){pc, sp, fp}, j);
     }
-    if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, from, node);
+    if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, (struct tm_caller){pc, sp, fp}, node);
     return node;
 }

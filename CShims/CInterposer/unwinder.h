@@ -50,7 +50,7 @@ void tm_unwinder_code_unloaded(void);
 // On the thread itself, once, and again when its remembered nodes became invalid (fork, another recording).
 void tm_unwinder_thread_start(struct tm_unwinder *unwinder);
 
-// The node of the calling thread's stack; 0: none.
-uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, struct tm_caller caller);
+// The node of the calling thread's stack; 0: none. Takes a tm_caller in registers: one on the stack costs more than its copying.
+uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp);
 
 #endif

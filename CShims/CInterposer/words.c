@@ -37,7 +37,7 @@ bool tm_say(enum tm_control control, const char *text) {
     bool entered = word_begin(thread, &word);
     if (entered) {
         uint64_t argument = text && *text ? tm_text_add(text, strlen(text)) : 0;
-        tm_put_event(thread, true, TM_EVENT_CONTROL, control, argument, 0);
+        tm_put_event(thread, TM_EVENT_CONTROL, control, argument, 0);
     }
     word_end(thread, &word, entered);
     return entered;
@@ -54,8 +54,8 @@ static bool say_of_range(uint32_t kind, uint32_t domain, const void *address, ui
     struct word word;
     bool entered = word_begin(thread, &word);
     if (entered) {
-        tm_put_event(thread, true, TM_EVENT_DOMAIN, domain, 0, 0);
-        tm_put_event(thread, true, kind, (uintptr_t)address, size, stack);
+        tm_put_event(thread, TM_EVENT_DOMAIN, domain, 0, 0);
+        tm_put_event(thread, kind, (uintptr_t)address, size, stack);
     }
     word_end(thread, &word, entered);
     return entered;
@@ -72,7 +72,7 @@ __attribute__((noinline)) uint32_t tm_stack_here(unsigned own_frames) {
     struct tm_thread *thread = &tm_thread;
     struct word word;
     bool entered = word_begin(thread, &word);
-    uint32_t stack = entered ? tm_unwinder_stack(thread->unwinder, caller) : 0;
+    uint32_t stack = entered ? tm_unwinder_stack(thread->unwinder, caller.pc, caller.sp, caller.fp) : 0;
     for (; own_frames && stack >= TM_NODE_FIRST && stack < TM_NODES_MAX; own_frames--) {
         // The outermost frame stays: a stack has one at least.
         uint32_t parent = tm_recording.nodes[stack].parent;

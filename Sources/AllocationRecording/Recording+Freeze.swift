@@ -96,6 +96,7 @@ extension Recording {
             freeze.left_out = ranges.baseAddress
             freeze.left_out_count = ranges.count
             freeze.shared_clock = clock
+            freeze.turn = UnsafeMutableRawPointer(turn).assumingMemoryBound(to: UInt64.self)
             ask(&freeze)
         }
         guard freeze.fault == TM_FREEZE_DONE, freeze.image != nil else { throw .cannotFreeze(pid: pid, reason: Self.reason(freeze)) }

@@ -107,7 +107,8 @@ final class Recording {
         let time = SystemCalls.monotonic()
         let clock = region.now()
         // Makes each running thread of the program show its claim, or take its time after `clock`.
-        if !fencesItself { _ = tm_membarrier_global() }
+        tm_turn_take_back(turn)
+        if fencesItself { tm_fence() } else { _ = tm_membarrier_global() }
         let rings = readRings(clock: clock, isFinal: false)
         guard !isOver else { return 0 }
         let horizon = min(clock &- 1, rings.horizon, max(limit, settled))
@@ -187,6 +188,11 @@ final class Recording {
     /// The word that producers ring at.
     var doorbell: UnsafeMutablePointer<UInt32> {
         (region.base + MemoryLayout<tm_header>.offset(of: \.doorbell)!).assumingMemoryBound(to: UInt32.self)
+    }
+
+    /// The word that says who may do without the clock.
+    var turn: UnsafeMutablePointer<tm_turn> {
+        (region.base + MemoryLayout<tm_header>.offset(of: \.turn)!).assumingMemoryBound(to: tm_turn.self)
     }
 
     func setSleeping(_ sleeps: Bool) { tm_store32(&region.header.pointee.collector_sleeping, sleeps ? 1 : 0) }

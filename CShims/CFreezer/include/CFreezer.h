@@ -79,6 +79,7 @@ struct tm_freeze {
     int wants_file;                      // the image in a memfd
     uint64_t recording_inode;            // a file that must be mapped in it; 0: any process
     const uint64_t *shared_clock;        // the recording's clock where it is a counter
+    uint64_t *turn;                      // a word of the recording that is 0 when the process goes on; NULL: there is none
     const struct tm_range *left_out;     // memory of the tracer's own
     size_t left_out_count;
     uint64_t most_bytes;

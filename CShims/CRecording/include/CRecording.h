@@ -16,6 +16,7 @@
 //   event      24 bytes: what happened, when, to which address
 //   domain     a name space of ranges that the program tracks by itself (pools, arenas); malloc's blocks are domain 0
 //   horizon    the time before which every event has been published; the collector merges rings up to it
+//   turn       the right of one thread to write events without reading the clock, because no other thread writes any
 //
 // Trust: the collector treats every field as hostile, and copies before it checks.
 #ifndef CRECORDING_H
@@ -25,7 +26,7 @@
 #include <stdint.h>
 
 #define TM_RECORDING_MAGIC UINT64_C(0x314352434f4c4c41)  // "ALLOCRC1"
-#define TM_RECORDING_VERSION 2u
+#define TM_RECORDING_VERSION 3u
 #define TM_PAGE 4096u
 
 // Names of files in a session directory. A recording is created as "new.PID.N" and renamed when its header is valid.
@@ -180,6 +181,20 @@ struct tm_area {
     uint32_t padding;
 };
 
+// Who may give an event the time of its event before; see turn.h. A cache line of its own: each event reads it.
+#define TM_TURN_NOBODY UINT64_C(0)
+#define TM_TURN_ALL UINT64_C(1)    // several threads write: each event has a time of its own
+#define TM_TURN_FIRST UINT64_C(2)  // the thread of ring i: i + TM_TURN_FIRST
+
+struct tm_turn {
+    uint64_t holder;
+    // Hints: they decide what is fast, not what is right.
+    uint64_t since;      // when a thread took it from another one
+    uint32_t quick;      // how often in a row that was soon after the last time
+    uint32_t patience;   // events that a thread writes under TM_TURN_ALL before it tries to have the turn for itself
+    uint8_t padding[40];
+};
+
 struct tm_header {
     uint64_t magic;
     uint32_t version;
@@ -237,6 +252,9 @@ struct tm_header {
 
     // 0: every block is recorded. Else a block of s bytes is with the probability 1 - exp(-s / sample_interval).
     uint64_t sample_interval;
+
+    uint8_t padding[56];
+    struct tm_turn turn;
 };
 
 enum tm_exit_check {
@@ -268,7 +286,9 @@ _Static_assert(offsetof(struct tm_header, collector_mutex) == 112, "layout");
 _Static_assert(offsetof(struct tm_header, reentrant_events) == 176, "layout");
 _Static_assert(offsetof(struct tm_header, images) == 232, "layout");
 _Static_assert(offsetof(struct tm_header, private_start) == 480, "layout");
-_Static_assert(sizeof(struct tm_header) == 520, "layout");
+_Static_assert(offsetof(struct tm_header, turn) % 64 == 0, "the turn has a cache line of its own");
+_Static_assert(sizeof(struct tm_turn) == 64, "the turn is one cache line");
+_Static_assert(sizeof(struct tm_header) == 640, "layout");
 _Static_assert(sizeof(struct tm_header) <= TM_PAGE, "the header is one page");
 
 // ---- Memory order. Swift has no atomics over foreign memory, so both sides use these.
@@ -309,6 +329,12 @@ static inline uint64_t tm_clock_after(void) {
     return ticks;
 }
 #endif
+
+// Events whose claim is not visible yet have a time of their own, or come after one that has. A full fence must follow, of
+// all threads of the program.
+static inline void tm_turn_take_back(struct tm_turn *turn) {
+    if (tm_load64(&turn->holder) != TM_TURN_ALL) tm_store64(&turn->holder, TM_TURN_NOBODY);
+}
 
 #ifdef __swift__
 #include "collector_calls.h"
