@@ -19,7 +19,7 @@
 struct tm_recording tm_recording;
 
 // Reserved at the start, in elements: enough for a small program without ever waiting for the collector.
-enum { START_IMAGES = 64, START_TEXT = 16 << 10, START_NODES = 4096, START_RINGS = 32, START_EVENT_RINGS = 2 };
+enum { START_IMAGES = 64, START_TEXT = 16 << 10, START_NODES = 4096, START_RINGS = 32, START_EVENT_RINGS = 2, FIRST_RING = 1 << 13 };
 
 // How long a program waits for a collector that never appeared.
 enum { COLLECTOR_START_LIMIT = 10000 };
@@ -126,6 +126,12 @@ static long reserve_start(int file, const struct tm_header *header) {
     return failed;
 }
 
+// The first thread is often the only one that allocates: a larger ring lets the collector sleep longer.
+static uint32_t reserve_first_ring(int file, const struct tm_header *header) {
+    uint64_t offset = header->events.offset + header->ring_capacity_max * sizeof(struct tm_event);
+    return reserve(file, offset, FIRST_RING * sizeof(struct tm_event)) == 0 ? FIRST_RING : header->ring_capacity_start;
+}
+
 static void fill(struct tm_header *header, const struct tm_header *layout, const struct tm_recording_options *options) {
     *header = *layout;
     header->pid = (uint32_t)tm_pid();
@@ -195,6 +201,7 @@ static long map_recording(int file, const struct tm_recording_options *options) 
         tm_recording.rings[i].capacity = layout.ring_capacity_start;
         tm_recording.rings[i].reserved_capacity = layout.ring_capacity_start;
     }
+    tm_recording.rings[1].capacity = tm_recording.rings[1].reserved_capacity = reserve_first_ring(file, &layout);
     tm_recording.rings[0].state = TM_RING_LIVE;
     header->executable_text = add_link("/proc/self/exe");
     header->command_text = add_file("/proc/self/cmdline");

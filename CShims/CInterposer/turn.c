@@ -4,8 +4,8 @@
 #include <stdbool.h>
 
 enum {
-    AT_ONCE = 16,            // events of one time at most
-    FAST = 1 << 12,          // ticks (1 to 2 µs) from event to event, at most, where lifetimes may be coarse
+    REPEATED = 16,           // events at most that take the time of one before
+    COARSE = 1 << 13,        // ticks (2 to 4 µs) that such a time may be out of date, about: lifetimes are known so well
     SOON = 1 << 15,          // ticks after which the turn may as well be taken from another thread
     QUICK_MAX = 2,           // how often in a row it may be taken sooner
     PATIENCE_MIN = 1 << 10,
@@ -44,6 +44,13 @@ static void note_holder(struct tm_turn *turn, const struct tm_turn_of_thread *th
     }
 }
 
+// How many of the next events may take this time, if they come as fast as the last ones.
+static uint64_t repeats(const struct tm_turn_of_thread *thread, uint64_t event, uint64_t time) {
+    uint64_t events = event - thread->read_at;
+    uint64_t ticks = events ? (time - thread->time) / events : COARSE + 1;
+    return ticks <= COARSE / REPEATED ? REPEATED : COARSE / ticks;
+}
+
 __attribute__((noinline)) uint64_t tm_turn_read_clock(struct tm_turn_of_thread *thread, uint64_t event) {
     struct tm_turn *turn = &tm_recording.header->turn;
     for (bool again = false;; again = true) {
@@ -56,8 +63,7 @@ __attribute__((noinline)) uint64_t tm_turn_read_clock(struct tm_turn_of_thread *
         if (tm_load64(&turn->holder + (time >> 63)) != wanted) continue;
         if (wanted != TM_TURN_ALL) {
             note_holder(turn, thread, seen, time);
-            bool is_fast = time - thread->time <= (event - thread->read_at) * FAST;
-            thread->until = is_fast ? event + AT_ONCE : 0;
+            thread->until = event + 1 + repeats(thread, event, time);
         }
         thread->time = time;
         thread->read_at = event;

@@ -129,12 +129,13 @@ package struct StackCost: Hashable, Sendable {
     /// Allocations by size: element i counts sizes in [2^(i-1), 2^i), element 0 size 0; the last one takes the rest.
     /// Empty when unknown, else `sizeBuckets` elements.
     package var sizes: [UInt64] = []
-    /// Freed blocks by lifetime: element i counts lifetimes in [4^(i-1), 4^i) microseconds, element 0 below 1 µs.
+    /// Freed blocks by lifetime: element i counts lifetimes in [4^(i-1), 4^i) microseconds, element 0 below 1 µs. A lifetime is
+    /// known to a few microseconds.
     /// Empty when unknown, else `lifetimeBuckets` elements.
     package var lifetimes: [UInt64] = []
 
-    package static let sizeBuckets = 32
-    package static let lifetimeBuckets = 20
+    @inlinable package static var sizeBuckets: Int { 32 }
+    @inlinable package static var lifetimeBuckets: Int { 20 }
 
     package init(stack: Int32) { self.stack = stack }
 

@@ -75,13 +75,14 @@ package final class Collector: Sendable {
     /// - Parameter checkpoint: called now and then on this thread with the snapshots so far. Producers wait meanwhile when
     ///   their rings are full.
     /// - Parameter examine: is given the heap of each process that waits at its end, on this thread; the process goes on.
+    /// - Parameter prepare: is told now and then which modules have been seen in a process, all of them each time there is a new one.
     /// - Parameter save: writes a snapshot that another process asked for to a path, on a thread of its own; returns nil, or a
     ///   sentence about why it failed.
     package func run(
         untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)? = nil, save: (@Sendable ([Snapshot], String) -> String?)? = nil,
-        examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)? = nil
+        prepare: (([Module]) -> Void)? = nil, examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)? = nil
     ) -> [Snapshot] {
-        Service(collector: self, untilIdle: untilIdle, checkpoint: checkpoint, save: save, examine: examine).run()
+        Service(collector: self, untilIdle: untilIdle, checkpoint: checkpoint, save: save, prepare: prepare, examine: examine).run()
     }
 
     /// No further process is expected: `run` takes what is there and returns.

@@ -105,6 +105,15 @@ extension Recording {
         return parts.map { String(decoding: $0, as: UTF8.self) }
     }
 
+    /// Modules seen so far.
+    var moduleCount: Int { region.imagesUsed }
+
+    var modules: [Module] {
+        var modules: [Module] = []
+        _ = readModules(into: &modules)
+        return modules
+    }
+
     func readModules(into modules: inout [Module]) -> [Int32] {
         (0..<region.imagesUsed).map { index in
             let image = region.image(index)

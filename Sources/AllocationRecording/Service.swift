@@ -12,6 +12,7 @@ final class Service {
     private let untilIdle: Bool
     private let checkpoint: (([Snapshot]) -> Void)?
     private let save: (@Sendable ([Snapshot], String) -> String?)?
+    private let prepare: (([Module]) -> Void)?
     private let examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     private let promise = Unsafe.Promise()
     private var handedOut = HandedOutImages()
@@ -30,6 +31,8 @@ final class Service {
         /// Readable when the process has ended; -1 where there is no such thing.
         let pidfd: Int32
         var hasLeft = false
+        /// Modules that were announced.
+        var announced = 0
     }
 
     private struct Ended {
@@ -45,10 +48,11 @@ final class Service {
 
     init(
         collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?,
-        examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
+        prepare: (([Module]) -> Void)?, examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     ) {
         self.collector = collector
         self.save = save
+        self.prepare = prepare
         self.examine = examine
         self.untilIdle = untilIdle
         self.checkpoint = checkpoint
@@ -60,6 +64,8 @@ final class Service {
         let start = SystemCalls.monotonic()
         var (lastLook, lastActive, nextCheckpoint) = (UInt64(0), start, start &+ checkpointEvery)
         var nextMark = start &+ (markEvery ?? 0)
+        // Short runs are not worth it.
+        var nextAnnouncement = start &+ Self.lookEvery
         var eventsAtCheckpoint = 0
         var heard: UInt32?
         while true {
@@ -87,6 +93,10 @@ final class Service {
                 for one in served { one.recording.mark(name: "") }
                 nextMark = time &+ markEvery
             }
+            if time >= nextAnnouncement {
+                announceModules()
+                nextAnnouncement = time &+ Self.lookEvery
+            }
             if ended.isEmpty, let awaited = collector.options.awaited, ProcessFiles.state(of: awaited) != nil { lastActive = time }
             let patience = ended.isEmpty ? Self.firstArrival : Self.idle
             if news.isFinished || (untilIdle && served.isEmpty && time &- lastActive >= patience) { return conclude() }
@@ -101,6 +111,14 @@ final class Service {
             var most = nap.after(fill: fill, someoneWaits: served.contains { $0.recording.someoneWaits })
             if markEvery != nil { most = min(most, nextMark > time ? nextMark - time : 0) }
             if most > 0 { sleep(seen: seen, doorbells: doorbells, nanoseconds: most) }
+        }
+    }
+
+    private func announceModules() {
+        guard let prepare else { return }
+        for index in served.indices where served[index].recording.moduleCount != served[index].announced {
+            served[index].announced = served[index].recording.moduleCount
+            prepare(served[index].recording.modules)
         }
     }
 

@@ -85,7 +85,7 @@ extension Unsafe {
         static let mostRepeated = 1 << 19
 
         /// Size buckets, then lifetime buckets.
-        static let buckets = StackCost.sizeBuckets + StackCost.lifetimeBuckets
+        static var buckets: Int { StackCost.sizeBuckets + StackCost.lifetimeBuckets }
 
         init?() {
             guard let rows = Pages<Row>(capacity: 256), let details = Pages<Detail>(capacity: 256),

@@ -25,9 +25,7 @@ final class DebugInfo {
     private(set) var scopes: [Scope] = []
     private(set) var units: [Unit] = []
 
-    private let file: ElfFile
-    private var alternate: (file: ElfFile, dwarf: OpaquePointer)?
-    private let dwarf: OpaquePointer
+    private let dwarf: DwarfFile
 
     private let asked: AddressSet
     private let codeRanges: [Range<UInt64>]
@@ -52,21 +50,13 @@ final class DebugInfo {
     private static let mostHits = 20_000_000
 
     /// `codeRanges` are those of the module: functions outside of them were dropped by the linker.
-    init?(file: ElfFile, asked: AddressSet, codeRanges: [Range<UInt64>], search: DebugFileSearch) {
-        guard let dwarf = dwarf_begin_elf(file.handle, DWARF_C_READ, nil) else { return nil }
-        self.file = file
+    init(_ dwarf: DwarfFile, asked: AddressSet, codeRanges: [Range<UInt64>]) {
         self.dwarf = dwarf
         self.asked = asked
         self.codeRanges = codeRanges
         found = Array(repeating: Found(), count: asked.count)
-        attachAlternate(search)
         visitUnits()
         sortHits()
-    }
-
-    deinit {
-        dwarf_end(dwarf)
-        if let alternate { dwarf_end(alternate.dwarf) }
     }
 
     /// Index into `units` of the unit that has line numbers for an asked address.
@@ -83,19 +73,6 @@ final class DebugInfo {
 
     // MARK: Units
 
-    private func attachAlternate(_ search: DebugFileSearch) {
-        var name: UnsafePointer<CChar>?
-        var bytes: UnsafeRawPointer?
-        let count = dwelf_dwarf_gnu_debugaltlink(dwarf, &name, &bytes)
-        guard count > 0, count <= 64, let name, let bytes else { return }
-        let buildID = Array(UnsafeRawBufferPointer(start: bytes, count: count))
-        guard let shared = search.alternateFile(name: String(cString: name), buildID: buildID, of: file.path),
-            let dwarf = dwarf_begin_elf(shared.handle, DWARF_C_READ, nil)
-        else { return }
-        alternate = (shared, dwarf)
-        dwarf_setalt(self.dwarf, dwarf)
-    }
-
     private func visitUnits() {
         var unit: OpaquePointer?
         while true {
@@ -104,7 +81,7 @@ final class DebugInfo {
             var version: Dwarf_Half = 0
             var die = Dwarf_Die()
             var split = Dwarf_Die()
-            guard dwarf_get_units(dwarf, unit, &next, &version, &kind, &die, &split) == 0, let reached = next, reached != unit else {
+            guard dwarf_get_units(dwarf.handle, unit, &next, &version, &kind, &die, &split) == 0, let reached = next, reached != unit else {
                 return
             }
             unit = reached

@@ -26,26 +26,14 @@ struct ModuleSymbols {
         var isSystem: Bool
     }
 
-    /// `buildID` is that of the file that was loaded, empty when it had none.
-    init(path: String, buildID: [UInt8], asked: AddressSet, search: DebugFileSearch) {
+    init(path: String, files: ModuleFiles, asked: AddressSet) {
         self.path = path
         self.asked = asked
         isSystemModule = CallSiteRule.isSystemModule(path: path)
-
-        // A file that was replaced since would give wrong names, which are worse than none.
-        var loaded = ElfFile(path: path)
-        if let file = loaded, !buildID.isEmpty, !file.buildID.isEmpty, file.buildID != buildID { loaded = nil }
-        let identity = buildID.isEmpty ? loaded?.buildID ?? [] : buildID
-
-        var debug = loaded?.hasDebugInfo == true ? loaded : nil
-        if debug == nil { debug = search.debugFile(of: loaded, path: path, buildID: identity) }
-        let code = loaded ?? debug
-        debugInfo = debug.flatMap { DebugInfo(file: $0, asked: asked, codeRanges: code?.codeRanges ?? [], search: search) }
-
+        debugInfo = files.dwarf.map { DebugInfo($0, asked: asked, codeRanges: files.codeRanges) }
         // Symbols name what the debug information does not; most often nothing.
-        let files = loaded === debug ? [loaded] : [debug, loaded]
         let isComplete = debugInfo.map { info in (0..<asked.count).allSatisfy { !info.scopes(at: $0).isEmpty } } ?? false
-        symbols = isComplete ? nil : SymbolTable(files: files.compactMap { $0 }, asked: asked)
+        symbols = isComplete ? nil : SymbolTable(files: files.symbolFiles, asked: asked)
     }
 
     /// Frames of an asked address, innermost first, at least one. `Frame.address` is left to the caller.

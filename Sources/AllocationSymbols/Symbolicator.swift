@@ -25,13 +25,12 @@ package struct SymbolicatorOptions: Sendable {
 /// tenths of a second.
 package struct Symbolicator {
     private let options: SymbolicatorOptions
+    private let preparation: SymbolPreparation?
 
-    package init(options: SymbolicatorOptions = .init()) { self.options = options }
-
-    /// The part of the work that is about one loaded file, in whichever snapshots it occurs.
-    private struct File: Hashable {
-        var path: String
-        var buildID: [UInt8]
+    /// `preparation`: has opened some modules' files already.
+    package init(options: SymbolicatorOptions = .init(), preparation: SymbolPreparation? = nil) {
+        self.options = options
+        self.preparation = preparation
     }
 
     private struct Place {
@@ -44,10 +43,10 @@ package struct Symbolicator {
     ///
     /// Never fails as a whole: a location that cannot be named has one frame with its module and address.
     package mutating func symbolicate(_ snapshots: inout [Snapshot]) {
-        var places: [File: [Place]] = [:]
+        var places: [LoadedFile: [Place]] = [:]
         for snapshot in snapshots.indices {
             let modules = snapshots[snapshot].modules
-            let files = modules.map { File(path: $0.path, buildID: $0.buildID) }
+            let files = modules.map { LoadedFile(path: $0.path, buildID: $0.buildID) }
             var generated: [Int] = []
             for (index, location) in snapshots[snapshot].locations.enumerated() {
                 guard let module = Int(exactly: location.module), modules.indices.contains(module) else {
@@ -73,7 +72,7 @@ package struct Symbolicator {
         }
     }
 
-    private func name(_ places: [File: [Place]], in snapshots: inout [Snapshot]) {
+    private func name(_ places: [LoadedFile: [Place]], in snapshots: inout [Snapshot]) {
         // Large ones first, so that no thread begins the longest piece last.
         let work = places.map {
             (file: $0.key, places: $0.value, asked: AddressSet($0.value.map(\.lookup)), size: Self.size(of: $0.key.path))
@@ -82,10 +81,14 @@ package struct Symbolicator {
         let requests = work.map { (file: $0.file, asked: $0.asked) }
         let search = DebugFileSearch(directories: options.debugDirectories, usesServer: options.usesDebuginfod)
         let progress = options.progress
+        let preparation = preparation
         let answers = Workers<[[Frame]]>.map(count: work.count, threads: options.threads, prologue: options.threadPrologue) { index in
             let request = requests[index]
             progress?(Double(index) / Double(requests.count), request.file.path)
-            var symbols = ModuleSymbols(path: request.file.path, buildID: request.file.buildID, asked: request.asked, search: search)
+            let files =
+                preparation?.take(request.file)
+                ?? ModuleFiles(path: request.file.path, buildID: request.file.buildID, search: search)
+            var symbols = ModuleSymbols(path: request.file.path, files: files, asked: request.asked)
             return (0..<request.asked.count).map { symbols.frames(at: $0) }
         }
         for (piece, frames) in zip(work, answers) {

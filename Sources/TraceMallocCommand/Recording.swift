@@ -15,6 +15,7 @@ final class Recording {
     private let shared: Shared
     /// Looks at processes that wait at their ends.
     private let examinations: ExitExaminations?
+    private let preparation = SymbolPreparation()
     private var thread: Unsafe.Thread?
     private var failure: StoreError?
 
@@ -94,9 +95,12 @@ final class Recording {
 
     /// Starts to collect, on a thread of its own.
     func begin() throws(CommandError) {
-        thread = Unsafe.startThread { [collector, shared, examinations] in
+        thread = Unsafe.startThread { [collector, shared, examinations, preparation] in
             let snapshots = collector.run(
                 untilIdle: false, checkpoint: { shared.output.withLock(\.self)?.checkpoint($0) }, save: Recording.save,
+                prepare: { modules in
+                    Unsafe.startThread(lowPriority: true) { preparation.prepare(modules) }?.detach()
+                },
                 examine: examinations?.examine)
             shared.snapshots.withLock { $0 = snapshots }
         }
@@ -144,12 +148,14 @@ final class Recording {
         if !snapshots.isEmpty, snapshots[0].process.warnings.allSatisfy({ !$0.contains("bypass") }) {
             snapshots[0].process.warnings += warnings
         }
-        failure = Recording.finish(&snapshots, output, showsProgress: showsProgress) ?? failure
+        failure = Recording.finish(&snapshots, output, preparation, showsProgress: showsProgress) ?? failure
         return snapshots
     }
 
     /// Names the addresses of `snapshots` and writes them.
-    static func finish(_ snapshots: inout [Snapshot], _ output: OutputFile?, showsProgress: Bool = true) -> StoreError? {
+    static func finish(
+        _ snapshots: inout [Snapshot], _ output: OutputFile?, _ preparation: SymbolPreparation? = nil, showsProgress: Bool = true
+    ) -> StoreError? {
         var options = SymbolicatorOptions()
         let showsProgress = showsProgress && Terminal.error.isTerminal
         if showsProgress {
@@ -158,7 +164,7 @@ final class Recording {
                 Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %\(name)")
             }
         }
-        var symbolicator = Symbolicator(options: options)
+        var symbolicator = Symbolicator(options: options, preparation: preparation)
         symbolicator.symbolicate(&snapshots)
         if showsProgress { Terminal.error.clearProgress() }
         do { try output?.write(snapshots, complete: true) } catch { return error }

@@ -27,7 +27,7 @@ enum SymbolFuzz {
         for place: UInt64 in 0..<64 { addresses += [0x400100 + place * 8, 0x1000 + place] }
         let asked = AddressSet(addresses)
         let search = DebugFileSearch(directories: [folder], usesServer: false)
-        var symbols = ModuleSymbols(path: path, buildID: [], asked: asked, search: search)
+        var symbols = ModuleSymbols(path: path, files: ModuleFiles(path: path, buildID: [], search: search), asked: asked)
         for index in 0..<asked.count { precondition(!symbols.frames(at: index).isEmpty, "every address has a frame") }
     }
 
