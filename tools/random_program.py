@@ -127,9 +127,10 @@ static void in_fiber(void) {
 
 long resume_fiber(struct context *c, long depth, long x) {
     struct fiber *fiber = &c->fibers[rnd(c) % FIBERS];
-    if (c->state.handlers || c->state.fiber) return x + depth;
+    // A fiber that was resumed from the other stack would go there itself once its callers restore what they remember.
+    if (c->state.handlers || c->state.fiber || c->state.on_other_stack) return x + depth;
     struct state saved = c->state;
-    c->state = (struct state){.fiber = fiber, .on_other_stack = saved.on_other_stack};
+    c->state = (struct state){.fiber = fiber};
     if (!fiber->is_busy) {
         if (!fiber->stack) fiber->stack = (char *)map(STACK);
         getcontext(&fiber->inside);
@@ -148,7 +149,6 @@ void yield_fiber(struct context *c) {
     struct state saved = c->state;
     if (!saved.fiber || saved.handlers || saved.on_other_stack) return;
     swapcontext(&saved.fiber->inside, &saved.fiber->outside);
-    saved.on_other_stack = c->state.on_other_stack;
     c->state = saved;
 }
 

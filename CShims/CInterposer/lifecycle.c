@@ -196,6 +196,7 @@ static uint64_t begin(void) {
     tm_stack_table_reset();
     tm_unwinder_initialize(options.frame_limit, options.verify, (struct tm_unwind_counters *)&tm_recording.header->walks);
     if (libraries_loaded && !tm_unwinder_has_libunwind()) tm_store32(&tm_recording.header->libunwind_missing, 1);
+    tm_store64(&tm_recording.header->bypasses, tm_real_bypasses());
     return ++last_epoch;
 }
 

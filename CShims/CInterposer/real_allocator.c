@@ -3,6 +3,10 @@
 #include "real_allocator.h"
 
 #include <dlfcn.h>
+#include <stdint.h>
+
+#include "CRecording.h"
+#include "loaded_module.h"
 
 struct tm_real_allocator tm_real;
 bool tm_real_is_known;
@@ -26,4 +30,20 @@ void tm_real_find(void) {
     if (!found.memalign) found.memalign = __libc_memalign;
     tm_real = found;
     __atomic_store_n(&tm_real_is_known, true, __ATOMIC_RELEASE);
+}
+
+uint32_t tm_real_bypasses(void) {
+    uint32_t bypasses = 0;
+    struct tm_module first, allocator;
+    void *created = dlsym(RTLD_DEFAULT, "_Znwm");  // operator new(size_t)
+    if (!created) (void)dlerror();  // the program has not asked
+    // The program itself has no name in the loader's list.
+    if (tm_module_find(&first, (uintptr_t)dlsym(RTLD_DEFAULT, "malloc")) && tm_module_find(&allocator, (uintptr_t)tm_real_find)
+        && first.start != allocator.start && !first.path[0])
+        bypasses |= TM_BYPASS_EXECUTABLE;
+    // The C library has none, and libstdc++'s calls malloc.
+    if (created && tm_module_find(&first, (uintptr_t)created) && tm_module_find(&allocator, (uintptr_t)tm_real.malloc)
+        && first.start == allocator.start)
+        bypasses |= TM_BYPASS_NEW;
+    return bypasses;
 }

@@ -3,6 +3,7 @@
 #define TM_REAL_ALLOCATOR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "hook_list.h"
 
@@ -18,5 +19,9 @@ extern bool tm_real_is_known;
 
 // Finds them. Calls dlsym, which may allocate: the caller has marked this thread as internal (see recorder.h).
 void tm_real_find(void);
+
+// What the program allocates in ways that never reach us, TM_BYPASS_…: its own malloc, or an operator new that jemalloc,
+// tcmalloc and mimalloc bring with them. Calls dlsym, too; modules can be found by then.
+uint32_t tm_real_bypasses(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "lifecycle.h"
 #include "system_calls.h"
 #include "text.h"
 
@@ -278,6 +279,10 @@ enum tm_wait_result tm_area_wait(struct tm_area *area, uint64_t wanted) {
         tm_add32(&area->waiting, -1u);
         if (enough || tm_load64(&area->reserved) >= wanted) return TM_WAIT_AGAIN;
         if (refused) return TM_WAIT_REFUSED;
-        if (!tm_collector_lives(waited)) return TM_WAIT_ABANDONED;
+        if (!tm_collector_lives(waited)) {
+            // Once and for all: the next thread, and the next stack, would wait as long.
+            if (!tm_recording.is_private) tm_lifecycle_abandon();
+            return TM_WAIT_ABANDONED;
+        }
     }
 }

@@ -40,6 +40,9 @@ package final class Collector: Sendable {
     /// inotify descriptor: files renamed into the session directory.
     let arrivals: Int32
     private let inbox = Mutex(Inbox())
+    private let troubleList = Mutex<[String]>([])
+    /// Why recordings could not be read, in sentences.
+    package var troubles: [String] { troubleList.withLock(\.self) }
 
     /// What other threads had to say since the serving thread last asked.
     struct Inbox {
@@ -101,6 +104,12 @@ package final class Collector: Sendable {
     package func mark(pid: Int32?, name: String) {
         inbox.withLock { $0.marks.append((pid, name)) }
         bell.ring()
+    }
+
+    func note(trouble: String) {
+        troubleList.withLock { list in
+            if list.count < 100 { list.append(trouble) }
+        }
     }
 
     func takeInbox() -> Inbox {

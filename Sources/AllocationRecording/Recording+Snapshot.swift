@@ -78,8 +78,13 @@ extension Recording {
         process.collectorMemory = peakMemory
         process.frameLimit = frameLimit
         process.sampledEvery = Int(clamping: header.sample_interval)
-        if header.forwarded_bypass != 0 {
+        if header.bypasses & UInt64(TM_BYPASS_EXECUTABLE) != 0 {
             warn("an allocator inside the executable of process \(pid) bypasses malloc: what it hands out is not seen")
+        }
+        if header.bypasses & UInt64(TM_BYPASS_NEW) != 0 {
+            warn(
+                "the allocator that process \(pid) runs on has an operator new of its own, which bypasses malloc: "
+                    + "what C++ code allocates by new is not seen")
         }
         if header.libunwind_missing != 0 {
             warn("libunwind.so.8 was not found: some stacks of process \(pid) end early; install the package libunwind8")

@@ -21,8 +21,6 @@ final class Service {
     private var ended: [Ended] = []
     /// Exits of processes whose recording was not seen yet.
     private var exits: [Int32: ProcessExit] = [:]
-    /// Recordings that could not be read, in sentences.
-    private var troubles: [String] = []
     private var nap = Nap()
 
     private struct Served {
@@ -154,7 +152,7 @@ final class Service {
             do throws(RecordingError) {
                 try serve("\(collector.session.directory)/\(name)", number: number)
             } catch {
-                if troubles.count < 100 { troubles.append(error.description) }
+                collector.note(trouble: error.description)
             }
         }
     }
@@ -335,7 +333,7 @@ final class Service {
         for index in result.indices {
             if let parent = result[index].process.parent, !pids.contains(parent) { result[index].process.parent = nil }
         }
-        if !result.isEmpty { result[0].process.warnings += troubles }
+        if !result.isEmpty { result[0].process.warnings += collector.troubles }
         return result
     }
 }

@@ -4,6 +4,7 @@ import CSQLite
 /// An open database. Closed with its last statement.
 final class Database {
     let path: String
+    private let isWritten: Bool
     /// Name for error messages: of the file that people know.
     let name: String
     fileprivate let handle: OpaquePointer
@@ -12,7 +13,7 @@ final class Database {
     ///
     /// Neither journal nor synchronization: the file takes its name only when it is whole, so there is nothing to roll back.
     init(writing path: String, for name: String) throws(StoreError) {
-        (self.path, self.name) = (path, name)
+        (self.path, self.name, isWritten) = (path, name, true)
         handle = try Database.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, name)
         try run("PRAGMA page_size=8192; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE")
     }
@@ -21,7 +22,7 @@ final class Database {
     ///
     /// Files are replaced and never changed, so that reading needs neither locks nor journals: `immutable`.
     init(reading path: String) throws(StoreError) {
-        (self.path, name) = (path, path)
+        (self.path, name, isWritten) = (path, path, false)
         let uri = "file:\(Database.escaped(path))?mode=ro&immutable=1"
         handle = try Database.open(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, name)
         guard csqlite_distrust(handle) == SQLITE_OK else { throw .cannotRead(path: path, reason: "SQLite cannot be secured") }
@@ -66,7 +67,8 @@ final class Database {
     fileprivate func failure() -> StoreError {
         let words = String(cString: sqlite3_errmsg(handle))
         let code = sqlite3_extended_errcode(handle)
-        if sqlite3_db_readonly(handle, "main") == 1 { return .damaged(path: name, detail: words) }
+        // Where SQLite may not write it reads: that is no fault of a file of ours.
+        if !isWritten { return .damaged(path: name, detail: words) }
         let systemError = sqlite3_system_errno(handle)
         if code & 0xFF == SQLITE_FULL || FileSystem.meansFull(systemError) { return .diskFull(path: name) }
         return .cannotWrite(path: name, reason: systemError == 0 ? words : FileSystem.words(systemError))

@@ -39,7 +39,7 @@ struct Collect: ParsableCommand {
         var snapshots = collector.run(untilIdle: true, checkpoint: { file.checkpoint($0) }, save: Recording.save)
         joined.remove()
         if let failure = Recording.finish(&snapshots, file) { throw CommandError.noOutput(failure) }
-        if snapshots.isEmpty { Terminal.error.say("nothing was recorded in \(session)") }
+        if snapshots.isEmpty { Terminal.error.say("nothing was recorded: \(collector.troubles.first ?? "no program came to \(session)")") }
         Terminal.error.say("wrote \(output)")
     }
 

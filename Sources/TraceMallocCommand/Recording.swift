@@ -145,7 +145,7 @@ final class Recording {
             return value
         }
         // The library sees an allocator of the executable, too, when it is one that it knows.
-        if !snapshots.isEmpty, snapshots[0].process.warnings.allSatisfy({ !$0.contains("bypass") }) {
+        if !snapshots.isEmpty, snapshots[0].process.warnings.allSatisfy({ !$0.contains("inside the executable") }) {
             snapshots[0].process.warnings += warnings
         }
         failure = Recording.finish(&snapshots, output, preparation, showsProgress: showsProgress) ?? failure
@@ -178,6 +178,9 @@ final class Recording {
             return nil
         } catch { return "\(error)" }
     }
+
+    /// Why recordings could not be read, in sentences.
+    var troubles: [String] { collector.troubles }
 
     /// The profile, when it was written.
     var writtenPath: String? { failure == nil ? output?.path : nil }

@@ -129,7 +129,9 @@ struct Run: ParsableCommand {
     }
 
     private func report(_ snapshots: [Snapshot], _ recording: Recording, _ library: PreloadLibrary, _ words: [String]) throws {
-        if snapshots.isEmpty {
+        if snapshots.isEmpty, let trouble = recording.troubles.first {
+            Terminal.error.say("nothing was recorded: \(trouble)")
+        } else if snapshots.isEmpty {
             Terminal.error.say(
                 "nothing was recorded: \(words[0]) did not load \(library.path), or ended before it could; "
                     + "see `tracemalloc doctor \(words[0])`")

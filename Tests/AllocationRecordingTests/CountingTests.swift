@@ -252,14 +252,14 @@ func snapshot(
         program.header.pointee.reentrant_events = 3
         program.header.pointee.lost_events = 4
         program.header.pointee.lost_stacks = 5
-        program.header.pointee.forwarded_bypass = 1
+        program.header.pointee.bypasses = UInt64(TM_BYPASS_EXECUTABLE | TM_BYPASS_NEW)
         let summary = try snapshot(program).process
         #expect(summary.executable == "/bin/program")
         #expect(summary.command == ["program", "argument"])
         #expect(summary.reentrantEvents == 3)
         #expect(summary.lostEvents == 4)
         #expect(summary.lostStacks == 5)
-        #expect(summary.warnings.count == 1)
+        #expect(summary.warnings.count == 2)
         #expect(summary.started == 1_700_000_000)
     }
 }

@@ -74,6 +74,70 @@ struct FaultTests {
         }
     }
 
+    /// What the command does around a run. Its own memory comes from mmap as well: without that nothing can go on, so only
+    /// mappings of recordings are among these.
+    private static let commands = [
+        "openat": "EMFILE", "ftruncate": "ENOSPC", "fallocate": "ENOSPC", "pwrite64": "ENOSPC", "fdatasync": "EIO",
+        "rename": "EACCES", "mkdir": "ENOSPC", "flock": "ENOLCK", "inotify_init1": "EMFILE", "inotify_add_watch": "ENOSPC",
+        "mmap": "ENOMEM",
+        "membarrier": "EPERM", "pidfd_open": "EMFILE", "epoll_create1": "EMFILE", "eventfd2": "EMFILE", "unlink": "EACCES",
+    ]
+
+    @Test(
+        "A system call of the command or its collector that fails is said, or costs nothing; the program is unharmed",
+        .enabled(if: canTrace))
+    func everyCallOfTheCommand() throws {
+        let program = [try Program("endings.c").path, "return"]
+        let plain = try run(program)
+        let (runtime, scratch) = (try Scratch(under: "/dev/shm"), try Scratch())
+        let file = scratch / "out.tmalloc"
+        // Threads of the command, but not the program that it starts.
+        let strace = [try tool("strace"), "-f", "-b", "execve", "-o"]
+        let command = [Products.command, "run", "-q", "--force", "-o", file, "--"] + program
+        let names = Self.commands.keys.sorted()
+        let log = scratch / "log"
+        try run(
+            strace + [log, "-s", "200", "-e", "trace=" + names.joined(separator: ",")] + command,
+            environment: ["XDG_RUNTIME_DIR": runtime.path])
+
+        // Calls are counted for each thread on its own; the n-th of any thread fails.
+        var counts: [String: Int] = [:]
+        var faults: Set<String> = []
+        for line in try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 1)
+            guard words.count == 2, let call = names.first(where: { words[1].drop { $0 == " " }.hasPrefix($0 + "(") }) else { continue }
+            counts["\(words[0]) \(call)", default: 0] += 1
+            let isOurs = line.contains(runtime.path) || line.contains("out.tmalloc") || !["openat", "mmap"].contains(call)
+            let isShared = call == "mmap" && line.contains("MAP_SHARED")
+            if isOurs || isShared { faults.insert("\(call):error=\(Self.commands[call]!):when=\(counts["\(words[0]) \(call)"]!)") }
+        }
+        print("\(faults.count) faults of the command")
+        #expect(faults.count > 20)
+
+        for fault in faults.sorted() {
+            unlink(file)
+            let outcome = try run(
+                strace + ["/dev/null", "-e", "inject=" + fault] + command, environment: ["XDG_RUNTIME_DIR": runtime.path], limit: 40)
+            if [.code(2), .code(3)].contains(outcome.ending) {
+                #expect(outcome.stdout.isEmpty, "\(fault): the program was not started")
+                #expect(outcome.stderr.hasPrefix("tracemalloc: "), "\(fault): \(outcome.stderr)")
+                continue
+            }
+            #expect(outcome.ending == plain.ending && outcome.stdout == plain.stdout, "\(fault): \(outcome.ending) \(outcome.stderr)")
+            for line in outcome.stderr.split(separator: "\n") { #expect(line.hasPrefix("tracemalloc: "), "\(fault): \(line)") }
+            if let reason = outcome.stderr.range(of: "nothing was recorded: ") {
+                // What the collector could not do with it.
+                let words = outcome.stderr[reason.upperBound...]
+                #expect(words.hasPrefix("out of memory") || words.contains(".recording"), "\(fault): \(outcome.stderr)")
+            } else if outcome.stderr.contains("wrote ") {
+                #expect(try Profile.stats(of: file).allocations == 1000, "\(fault)")
+            } else {
+                #expect(outcome.stderr.contains("out.tmalloc"), "\(fault): \(outcome.stderr)")
+                #expect(outcome.stderr.contains("cannot be written"), "\(fault): \(outcome.stderr)")
+            }
+        }
+    }
+
     @Test("Under a limit on the size of files nothing is recorded, and that is said")
     func fileSizeLimit() throws {
         let program = [try Program("endings.c").path, "return"]

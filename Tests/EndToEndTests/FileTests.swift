@@ -1,5 +1,6 @@
 // FileTests.swift: files that are not what they should be: exit code 2, one sentence, no crash.
 import Foundation
+import Glibc
 import Testing
 
 @Suite("Files")
@@ -37,6 +38,26 @@ struct FileTests {
         for part in [1, 15, 16, 99, 100, 512, 4095, 4096, 4097, whole.count / 3, whole.count / 2, whole.count - 4096, whole.count - 1] {
             try whole.prefix(part).write(to: URL(fileURLWithPath: scratch / "cut.tmalloc"))
             for reader in FileTests.readers { try expectRefused(reader, scratch / "cut.tmalloc", orRead: part > 4096, "\(part) bytes") }
+        }
+    }
+
+    @Test("A file of a terabyte is refused, or read, in no time and little memory", arguments: readers)
+    func huge(reader: [String]) throws {
+        let scratch = try Scratch()
+        let profile = try Profile([try Program("cxx_sites.cpp").path])
+        let whole = try #require(FileManager.default.contents(atPath: profile.file))
+        // Nothing but zeros; the mark of a database and zeros; a profile and zeros behind it; a profile whose header counts them.
+        var counted = whole
+        for (index, byte) in [0x07, 0xff, 0xff, 0xff].enumerated() { counted[28 + index] = UInt8(byte) }
+        for (name, start) in [("zeros", Data()), ("mark", whole.prefix(16)), ("tail", whole), ("counted", counted)] {
+            let file = scratch / "\(name).tmalloc"
+            try start.write(to: URL(fileURLWithPath: file))
+            #expect(truncate(file, 1 << 40) == 0)
+            let limited = [try tool("bash"), "-c", "ulimit -v 2000000; exec \"$@\"", "bash"]
+            let outcome = try run(limited + [Products.command, reader[0], file] + reader.dropFirst(), limit: 10)
+            if name == "tail" || name == "counted", outcome.ending == .code(0) { continue }
+            #expect(outcome.ending == .code(2), "\(name): \(outcome.stderr)")
+            expectOneSentence(outcome.stderr, about: (file as NSString).lastPathComponent)
         }
     }
 

@@ -195,6 +195,21 @@ struct KillTests {
         }
     }
 
+    @Test("A collector that ends before it has served anything costs each program ten seconds, not each of its threads or calls")
+    func collectorNeverServes() throws {
+        let scratch = try Scratch()
+        let progress = try Progress(in: scratch, threads: 6)
+        let outcome = try run(
+            [try Program("progress.c").path, progress.file, "6", "50000"],
+            environment: [
+                "LD_PRELOAD": Products.library, "TRACEMALLOC": scratch / "out.tmalloc", "TRACEMALLOC_COLLECTOR": try tool("true"),
+            ], limit: Self.limit)
+        #expect(outcome.ending == .code(5) && outcome.stdout == "done\n")
+        #expect(outcome.seconds < 20)
+        #expect(progress.allocated == 300_000)
+        #expect(outcome.stderr == "tracemalloc: the collector is gone. The program goes on untraced.\n")
+    }
+
     @Test("A collector that stands still for a while loses nothing, and the program waits for it")
     func collectorIsStopped() throws {
         var random = seeded()

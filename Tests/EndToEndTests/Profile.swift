@@ -43,6 +43,7 @@ struct Stats: Decodable {
     var lostEvents: Int
     var truncatedStacks: Int
     var sampledEvery: Int?
+    var warnings: [String]?
     /// Not a checkpoint of a run that goes on, or was cut off.
     var complete: Bool?
     var processes: [Stats]?

@@ -109,6 +109,9 @@ struct RefusalTests {
         #expect(profile.outcome.stdout.contains("used 1"))
         #expect(profile.outcome.stderr.contains("own_malloc"))
         #expect(profile.outcome.stderr.contains("malloc"), "\(profile.outcome.stderr)")
+        let byHand = try Profile(byHand: [try Program("own_malloc.c").path])
+        #expect(byHand.outcome.ending == .code(4))
+        #expect(try byHand.stats().warnings?.contains { $0.contains("inside the executable") } == true)
     }
 
     @Test(

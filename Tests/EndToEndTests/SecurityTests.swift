@@ -48,6 +48,105 @@ struct SecurityTests {
         #expect(mode(scratch / "out.tmalloc.part") == 0)
     }
 
+    static let canIsolate = (try? run([tool("unshare"), "-n", "true"]).ending) == .code(0)
+
+    /// In a network namespace of its own every line in these files is a socket of ours.
+    @Test(
+        "While a program is recorded, watched and asked there is no socket of any kind", .enabled(if: canIsolate), arguments: [false, true])
+    func nothingListens(byHand: Bool) throws {
+        let (runtime, scratch) = (try Scratch(under: "/dev/shm"), try Scratch())
+        let file = scratch / "out.tmalloc"
+        let program = [try Program("enduring.c").path, "100000", scratch / "enough"]
+        let byHandCommand = [try tool("env"), "LD_PRELOAD=\(Products.library)", "TRACEMALLOC=\(file)"]
+        let command = byHand ? byHandCommand : [Products.command, "run", "-q", "-o", file, "--"]
+        let process = try Subprocess(
+            [try tool("unshare"), "-n"] + command + program, environment: baseEnvironment.merging(["XDG_RUNTIME_DIR": runtime.path]) { $1 })
+        try process.waitForOutput("started")
+        let pid = byHand ? process.pid : try #require(children(of: process.pid).first)
+        // The collector of a program by hand takes a moment.
+        for _ in 0..<100
+        where try run([Products.command, "mark", "\(pid)"], environment: ["XDG_RUNTIME_DIR": runtime.path]).ending != .code(0) {
+            usleep(20_000)
+        }
+        let watcher = try Subprocess(
+            [Products.command, "live", "--count", "3", "--interval", "0.2", "\(pid)"],
+            environment: baseEnvironment.merging(["XDG_RUNTIME_DIR": runtime.path]) { $1 })
+        for _ in 0..<20 {
+            for table in ["tcp", "tcp6", "udp", "udp6", "udplite", "raw", "raw6", "packet", "unix", "icmp"] {
+                guard let text = try? String(contentsOfFile: "/proc/\(pid)/net/\(table)", encoding: .utf8) else { continue }
+                #expect(text.split(separator: "\n").count <= 1, "\(table): \(text)")
+            }
+            usleep(30_000)
+        }
+        let watched = watcher.wait()
+        #expect(watched.ending == .code(0), "\(watched.stderr)")
+        _ = try scratch.write("enough", "")
+        #expect(process.wait().ending == .code(3))
+    }
+
+    @Test("Nothing is started but the program that was named: no shell, no other tool", .enabled(if: (try? tool("strace")) != nil))
+    func noShell() throws {
+        let scratch = try Scratch()
+        let (program, file) = (try Program("endings.c").path, scratch / "a;touch x $(id) `id`.tmalloc")
+        func started(_ command: [String], environment: [String: String] = [:]) throws -> [String] {
+            let log = scratch / "log"
+            let outcome = try run(
+                [try tool("strace"), "-f", "-q", "-e", "trace=execve,execveat", "-o", log] + command, environment: environment)
+            #expect([.code(0), .code(7)].contains(outcome.ending), "\(outcome.stderr)")
+            return try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n").filter {
+                $0.contains("execve(") || $0.contains("execveat(")
+            }
+            .compactMap { $0.split(separator: "\"").dropFirst().first.map { ($0 as NSString).lastPathComponent } }
+        }
+        let command = (Products.command as NSString).lastPathComponent
+        #expect(try started([Products.command, "run", "-o", file, "--", program, "return"]) == [command, "endings"])
+        for reader in [["stats"], ["report"], ["tree"], ["advise"], ["compare", file], ["export", "--to", "pprof", "-o", scratch / "e"]] {
+            #expect(try started([Products.command, reader[0], file] + reader.dropFirst()) == [command], "\(reader)")
+        }
+        #expect(try started([Products.command, "report", file, "--html", "-o", scratch / "page.html"]) == [command])
+        let byHand = try started(
+            [try tool("env"), "LD_PRELOAD=\(Products.library)", "TRACEMALLOC=\(scratch / "by hand.tmalloc")", program, "return"])
+        #expect(byHand.sorted() == ["endings", "env", command].sorted(), "\(byHand)")
+        #expect(!FileManager.default.fileExists(atPath: scratch / "x"))
+    }
+
+    @Test(
+        "In a directory that all users share nothing that was planted beforehand is joined, followed or removed",
+        .enabled(if: geteuid() == 0))
+    func sharedDirectory() throws {
+        let (runtime, scratch) = (try Scratch(under: "/dev/shm"), try Scratch())
+        chmod(runtime.path, 0o1777)
+        let victim = try scratch.write("lock", "precious")
+        // Left behind by a process that is gone, to all appearance; each hides something else.
+        func name(_ kind: String) -> String { runtime / "tracemalloc-\(1 << 30)-\(kind)" }
+        #expect(symlink(scratch.path, name("link")) == 0)
+        for (index, owner) in [uid_t(65534), 0].enumerated() {
+            #expect(mkdir(name("foreign\(index)"), 0o700) == 0 && chmod(name("foreign\(index)"), owner == 0 ? 0o777 : 0o700) == 0)
+            FileManager.default.createFile(atPath: name("foreign\(index)") + "/lock", contents: Data("kept".utf8))
+            #expect(chown(name("foreign\(index)"), owner, 0) == 0)
+        }
+        #expect(mkdir(name("mine"), 0o700) == 0 && symlink(victim, name("mine") + "/lock") == 0)
+        #expect(mkfifo(name("fifo"), 0o600) == 0)
+        let process = try enduring(runtime, scratch / "out.tmalloc")
+        let sessions = try FileManager.default.contentsOfDirectory(atPath: runtime.path).filter { !$0.hasPrefix("tracemalloc-\(1 << 30)") }
+        #expect(sessions.count == 1)
+        #expect(mode(runtime / (try #require(sessions.first))) == 0o700)
+        #expect(process.wait().ending == .code(3))
+        #expect(try Profile.stats(of: scratch / "out.tmalloc").allocations >= 5000)
+        #expect(try String(contentsOfFile: victim, encoding: .utf8) == "precious")
+        let left = try FileManager.default.contentsOfDirectory(atPath: runtime.path).sorted()
+        #expect(left == ["fifo", "foreign0", "foreign1", "link", "mine"].map { "tracemalloc-\(1 << 30)-\($0)" })
+        for index in [0, 1] { #expect(FileManager.default.contents(atPath: name("foreign\(index)") + "/lock") == Data("kept".utf8)) }
+    }
+
+    @Test("In a child that is not to be followed the library does nothing: no memory, file or word of ours")
+    func childrenThatDidNotAsk() throws {
+        let script = "sh -c 'grep -c /tracemalloc- /proc/self/maps; ls -l /proc/self/fd | grep -c tracemalloc; echo $PPID'"
+        let profile = try Profile([try tool("sh"), "-c", script + "; true"], options: ["--no-follow-children"])
+        #expect(profile.outcome.stdout.split(separator: "\n").prefix(2) == ["0", "0"], "\(profile.outcome.stdout)")
+        #expect(try profile.stats().processes?.count == 1)
+    }
+
     @Test("What is planted in a session is neither followed nor waited for")
     func plantedRequests() throws {
         let runtime = try Scratch(under: "/dev/shm")

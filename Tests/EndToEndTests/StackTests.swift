@@ -102,23 +102,61 @@ struct StackTests {
         #expect(stats.allocations - 101 + stats.frees + stats.reentrantEvents == 200)
     }
 
-    @Test("Strange names of files and functions are escaped in every output")
-    func strangeNames() throws {
-        for flags in [[], ["-g0"]] {
-            let profile = try Profile([try Program("strange_names.c", flags: flags).path])
-            var texts = [profile.outcome.stderr]
-            for options in [["--by", "line"], ["--by", "function"], ["--by", "traceback"], ["--format", "json"]] {
-                let outcome = try run([Products.command, "report", profile.file, "--metric", "total"] + options)
-                #expect(outcome.ending == .code(0), "\(outcome.stderr)")
-                texts.append(outcome.stdout)
+    @Test("Allocations from a handler at any instruction, of linkage stubs, prologues and the loader itself, have stacks up to main")
+    func everyInstruction() throws {
+        let profile = try Profile([try Program("stepped.c", flags: ["-Wl,-z,lazy"]).path])
+        #expect(profile.outcome.ending == .code(0), "\(profile.outcome.stdout)\(profile.outcome.stderr)")
+        try expectClaims(of: profile)
+        let stacks = try profile.report("--by", "traceback", "--metric", "total").statistics.compactMap(\.traceback)
+        let stepped = stacks.map { $0.map(\.plainName) }.filter { $0.first == "handler" }
+        #expect(stepped.count > 100)
+        for names in stepped { #expect(names.contains("step_through") && names.contains("main"), "\(names)") }
+    }
+
+    /// Every command that reads a profile, with an output that people or programs see.
+    static let readers: [[String]] = [
+        ["stats"], ["stats", "--format", "json"], ["report"], ["report", "--by", "function"], ["report", "--by", "traceback"],
+        ["report", "--by", "module"], ["report", "--by", "type"], ["report", "--format", "json"],
+        ["report", "--by", "traceback", "--format", "json"], ["tree"], ["advise"], ["advise", "--format", "json"], ["compare"],
+        ["export", "--to", "collapsed"], ["export", "--to", "speedscope"], ["export", "--to", "massif"], ["export", "--to", "dhat"],
+    ]
+
+    @Test(
+        "Names of programs, files and functions with newlines, escape codes and HTML, or of 10,000 characters, are escaped in every output",
+        arguments: [[], ["-g0"], ["-DLONG"], ["-DLONG", "-g0"]])
+    func strangeNames(flags: [String]) throws {
+        let folder = try Scratch()
+        let long = String(repeating: "long", count: 2500)
+        let definitions = flags.map { $0 == "-DLONG" ? "-DLONG=\"\(long)\"" : $0 }
+        let program = try Program("strange_names.c", flags: definitions, output: folder / "program\n\u{1b}[31m<b>name")
+        let profile = try Profile([program.path, "argument\u{1b}]0;title\u{7}\n<script>"])
+        #expect(profile.outcome.ending == .code(0), "\(profile.outcome.stderr)")
+        expectHarmless(profile.outcome.stderr, "the summary")
+        for reader in StackTests.readers {
+            let files = reader[0] == "compare" ? [profile.file, profile.file] : [profile.file]
+            let metric = ["report", "tree", "export"].contains(reader[0]) ? ["--metric", "total"] : []
+            let outcome = try run([Products.command, reader[0]] + files + reader.dropFirst() + metric)
+            #expect(outcome.ending == .code(0), "\(reader): \(outcome.stderr)")
+            expectHarmless(outcome.stdout + outcome.stderr, "\(reader)")
+            if reader.contains("json") || reader.contains("speedscope") || reader.contains("dhat") {
+                _ = try JSONSerialization.jsonObject(with: Data(outcome.stdout.utf8))
+            } else if reader[0] == "report" {
+                #expect(outcome.stdout.contains("size=3001 B"), "\(outcome.stdout)")
+                #expect(outcome.stdout.split(separator: "\n").allSatisfy { $0.count < 2000 })
             }
-            texts.append(try run([Products.command, "tree", profile.file, "--metric", "total"]).stdout)
-            for text in texts {
-                #expect(!text.utf8.contains(0x1b))
-                #expect(!text.split(separator: "\n").contains { $0.hasPrefix("<script>") })
-            }
-            #expect(texts[1].contains("size=3001 B"))
         }
+        let page = folder / "page.html"
+        #expect(try run([Products.command, "report", profile.file, "--html", "--source", "-o", page]).ending == .code(0))
+        let text = try String(contentsOfFile: page, encoding: .utf8)
+        // Names stand in the page as data of a script, in which a "<" is written as its number.
+        for tag in ["<b>", "<script>alert", "\u{1b}"] { #expect(!text.contains(tag), "\(tag)") }
+    }
+
+    /// Nothing that a terminal obeys, and no line of its own for what came after a newline in a name.
+    private func expectHarmless(_ text: String, _ comment: String) {
+        #expect(!text.utf8.contains { $0 < 0x20 && $0 != 0x0a && $0 != 0x09 || $0 == 0x7f }, "\(comment): \(text)")
+        let ownLines = text.split(separator: "\n").filter { line in ["<script>", "[31m"].contains { line.hasPrefix($0) } }
+        #expect(ownLines.isEmpty, "\(comment): \(ownLines)")
     }
 
     private func canonical(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }

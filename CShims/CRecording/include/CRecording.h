@@ -166,6 +166,9 @@ enum tm_clock {
     TM_CLOCK_CNTVCT = 3,   // arm64 virtual counter
 };
 
+#define TM_BYPASS_EXECUTABLE 1u  // the executable has a malloc of its own
+#define TM_BYPASS_NEW 2u         // the allocator beneath us has an operator new of its own
+
 #define TM_FENCE_MEMBARRIER 0u  // the collector must issue membarrier(GLOBAL_EXPEDITED) between clock and rings
 #define TM_FENCE_PRODUCER 1u    // producers fence themselves
 
@@ -234,7 +237,7 @@ struct tm_header {
     uint64_t walks;              // verify mode: stacks compared
     uint64_t walk_differences;   // verify mode: stacks that differ from libunwind's
     uint64_t walk_fallbacks;     // stacks walked by libunwind
-    uint64_t forwarded_bypass;   // 1: an allocator inside the executable was found that we do not see
+    uint64_t bypasses;           // TM_BYPASS_…: allocators that we do not see
 
     struct tm_area images;       // struct tm_image
     struct tm_area text;         // bytes
