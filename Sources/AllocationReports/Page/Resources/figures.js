@@ -26,7 +26,7 @@ function showSummary() {
         isComparison && before[0] ? element("small", {}, `${signedDuration(first.duration - before[0].process.duration, true)} against before`) : null)));
     add("Peak", process => process.peak.bytes, sizeText,
         many ?? `${countText(first.peak.count, "block")}, after ${durationText(first.peakTime)}`);
-    add(first.hasEnded ? "Alive at the end" : "Alive", process => process.current.bytes, sizeText, countText(sum(asked, process => process.current.count), "block"));
+    add(isOver ? "Alive at exit" : "Alive", process => process.current.bytes, sizeText, countText(sum(asked, process => process.current.count), "block"));
     add("Allocations", process => process.allocations, numberText, sizeText(sum(asked, process => process.bytesAllocated)) + " in all");
     add("Frees", process => process.frees, numberText, sizeText(sum(asked, process => process.bytesFreed)));
     const allocations = sum(asked, process => process.allocations);
@@ -109,7 +109,7 @@ function showTypes() {
     const figure = state.unit === "bytes" ? "bytes" : "count", change = state.unit === "bytes" ? "change" : "countChange";
     rows.sort((a, b) => isComparison ? Math.abs(b[change]) - Math.abs(a[change]) || b[figure] - a[figure] : b[figure] - a[figure] || (a.name < b.name ? -1 : 1));
     const whole = rows.reduce((sum, row) => sum + row[figure], 0);
-    byID("types-caption").textContent = `What ${metric} memory is: objects by their type, other blocks by the function that allocated them. `
+    byID("types-caption").textContent = `What ${askedMetric().of("memory")} is: objects by their type, other blocks by the function that allocated them. `
         + "The whole run is counted, whatever process, thread or generation is chosen above.";
     byID("types-status").textContent = rows.length ? `${countText(rows.length, "type")}: ${figureText(whole, state.unit)}.` : "None has any of this.";
     byID("types-table").replaceChildren(plainTable([
