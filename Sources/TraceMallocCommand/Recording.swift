@@ -151,10 +151,10 @@ final class Recording {
     /// Names the addresses of `snapshots` and writes them.
     static func finish(_ snapshots: inout [Snapshot], _ output: OutputFile?, showsProgress: Bool = true) -> StoreError? {
         var options = SymbolicatorOptions()
-        let showsProgress = showsProgress && Terminal.error.isTerminal
+        let showsProgress = showsProgress && Terminal.error.showsProgress
         if showsProgress {
             options.progress = { part, module in
-                let name = module.isEmpty ? "" : ", reading \(PrintableText.name(module, limit: 50))"
+                let name = module.isEmpty ? "" : ", reading \(module)"
                 Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %\(name)")
             }
         }
