@@ -33,7 +33,7 @@ function showSummary() {
     add("Temporary", process => process.temporaryAllocations, numberText, `${shareText(sum(asked, process => process.temporaryAllocations), allocations)} of all allocations`);
     if (asked.length === 1 && first.peakRSS > 0) add("Resident at most", process => process.peakRSS, sizeText, "what the system gave the process");
     add("Threads", process => process.threads, numberText, "that allocated");
-    if (!isComparison || asked.length > 1) add("Processes", () => 1, numberText, asked.length === 1 ? `ended ${strings[first.end].replace(/, after .*/, "")}` : null);
+    if (!isComparison || asked.length > 1) add("Processes", () => 1, numberText, asked.length === 1 ? strings[first.end].replace(/, after .*/, "").replace(/^(with|by|as) /, "ended $&") : null);
     byID("figures").replaceChildren(...rows);
     const warnings = new Set([...asked, ...before].flatMap(({ process }) => process.warnings.map(number => strings[number])));
     for (const { process } of asked) {
