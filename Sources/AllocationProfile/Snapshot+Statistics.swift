@@ -4,6 +4,11 @@ extension Snapshot {
     /// Innermost frames that were kept of each stack.
     public var frameLimit: Int { process.frameLimit }
 
+    /// The blocks of malloc that were alive at the moment when their bytes were at the maximum.
+    ///
+    ///     for line in try snapshot.statistics(groupedBy: .line, measuring: .peak) { print(line) }   // and where they came from
+    public var peak: Tally { process.peak }
+
     /// The memory of all stacks.
     public func total(of metric: Metric) -> Tally { costs.reduce(.zero) { $0 + $1[metric] } }
 

@@ -122,11 +122,11 @@ final class ObjectObserver {
 
     // MARK: For a snapshot
 
-    /// Looks at the live blocks of stacks with several types.
+    /// Looks at the live blocks of stacks with several types, and of those that are too new to have been seen.
     func look(_ ledger: Unsafe.Ledger) {
         var wanted = Set<Int>()
         for row in 1..<ledger.rows.count where ledger.rows.rows[row].isObjects && ledger.rows.rows[row].currentCount > 0 {
-            if let sight = sights[ledger.rows.rows[row].node], sight.types.count > 1 { wanted.insert(row) }
+            if sights[ledger.rows.rows[row].node]?.types.count != 1 { wanted.insert(row) }
         }
         looks.removeAll(keepingCapacity: true)
         guard !wanted.isEmpty else { return }

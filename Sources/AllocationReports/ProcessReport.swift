@@ -41,15 +41,16 @@ package struct ProcessReport {
     }
 
     package func text(_ style: TextStyle = .plain) -> String {
-        rows.map { text(of: $0, style) }.joined(separator: "\n")
+        let processes = rows.map(\.process)
+        return rows.indices.map { text(of: rows[$0], ProcessFigures.isReplaced($0, among: processes), style) }.joined(separator: "\n")
     }
 
-    private func text(of row: Row, _ style: TextStyle) -> String {
+    private func text(of row: Row, _ isReplaced: Bool, _ style: TextStyle) -> String {
         let process = row.process
         let parent = process.parent.map { ", child of \($0)" } ?? ""
         let title = "\(PrintableText.command(process.command, limit: style.room(beside: 30))) (pid \(process.pid)\(parent))"
         var text = style.bold(title) + "\n"
-        for (name, value) in ProcessFigures.lines(process, style) { text += ProcessFigures.line(name, value, style) }
+        for (name, value) in ProcessFigures.lines(process, isReplaced, style) { text += ProcessFigures.line(name, value, style) }
         let cut =
             process.truncatedStacks == 0 ? "" : ", \(PrintableText.number(process.truncatedStacks)) cut at \(process.frameLimit) frames"
         let early = process.incompleteStacks == 0 ? "" : ", \(PrintableText.number(process.incompleteStacks)) ended early"
@@ -143,10 +144,10 @@ enum ProcessFigures {
         style.dim("  " + PrintableText.right(padded: name, to: 20)) + value + "\n"
     }
 
-    static func lines(_ process: ProcessSummary, _ style: TextStyle) -> [(String, String)] {
+    static func lines(_ process: ProcessSummary, _ isReplaced: Bool, _ style: TextStyle) -> [(String, String)] {
         let alive = process.exit == .unknown ? "alive at the end" : "alive at exit"
         return [
-            ("ended", end(of: process)),
+            ("ended", end(of: process, isReplaced)),
             ("allocations", "\(PrintableText.number(process.allocations)), \(TextForm.size(process.bytesAllocated))"),
             ("frees", "\(PrintableText.number(process.frees)), \(TextForm.size(process.bytesFreed))"),
             ("peak", "\(memory(process.peak)), after \(PrintableText.duration(process.peakTime))"),
@@ -160,12 +161,17 @@ enum ProcessFigures {
         ]
     }
 
-    static func end(of process: ProcessSummary) -> String {
+    /// Whether another program took the process's place, by exec: a later image of the same process.
+    static func isReplaced(_ index: Int, among processes: [ProcessSummary]) -> Bool {
+        processes[index].exit == .unknown && processes[(index + 1)...].contains { $0.pid == processes[index].pid }
+    }
+
+    static func end(of process: ProcessSummary, _ isReplaced: Bool) -> String {
         let time = "after \(PrintableText.duration(process.duration))"
         return switch process.exit {
         case .code(let code): "with exit code \(code), \(time)"
         case .signal(let signal): "by signal \(signal), \(time)"
-        case .unknown: "exit code unknown, \(time)"
+        case .unknown: isReplaced ? "as another program, by exec, \(time)" : "exit code unknown, \(time)"
         }
     }
 

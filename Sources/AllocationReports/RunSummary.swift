@@ -15,7 +15,8 @@ package struct RunSummary {
     package func text(_ style: TextStyle = .plain) -> String {
         guard let first = snapshots.first?.process else { return "" }
         var text = style.bold(PrintableText.command(first.command, limit: style.room(beside: 0))) + "\n"
-        for (name, value) in ProcessFigures.lines(first, style) { text += ProcessFigures.line(name, value, style) }
+        let isReplaced = ProcessFigures.isReplaced(0, among: snapshots.map(\.process))
+        for (name, value) in ProcessFigures.lines(first, isReplaced, style) { text += ProcessFigures.line(name, value, style) }
         if snapshots.count > 1 {
             let all = snapshots.reduce(0) { $0 &+ $1.process.allocations }
             text += ProcessFigures.line("processes", "\(snapshots.count), \(PrintableText.count(all, "allocation")) in all", style)

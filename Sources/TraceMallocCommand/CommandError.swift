@@ -21,6 +21,7 @@ enum CommandError: Error, CustomStringConvertible {
     /// A program whose leaks were asked for ended in a way that does not wait for us.
     case nothingExamined(program: String)
     case noSuchType(String, pid: Int32)
+    case noTypeInFile(String, path: String)
     case noSuchBlock(UInt64, pid: Int32)
     /// A terminal of this name cannot be drawn on.
     case noScreen(String)
@@ -41,7 +42,8 @@ enum CommandError: Error, CustomStringConvertible {
     var exitCode: Int32 {
         switch self {
         case .unreadable, .emptySnapshot, .unknownProcess, .unknownThread, .noMark, .unanswerable, .cannotPrint, .noAnswer,
-            .binaryOnTerminal, .cannotExport, .noScreen, .noSuppressions, .nothingExamined, .noSuchType, .noSuchBlock:
+            .binaryOnTerminal, .cannotExport, .noScreen, .noSuppressions, .nothingExamined, .noSuchType, .noTypeInFile,
+            .noSuchBlock:
             CommandError.usageCode
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
@@ -71,6 +73,8 @@ enum CommandError: Error, CustomStringConvertible {
             "\(program) could not be looked at when it ended: it was killed, ended by a system call of its own, or became another program"
         case .noSuchType(let name, let pid):
             "process \(pid) has no object of a type with \(name) in its name; see `tracemalloc heap \(pid)`"
+        case .noTypeInFile(let name, let path):
+            "\(path) has no memory of a type with \(name) in its name that is alive; see `tracemalloc heap \(path)`"
         case .noSuchBlock(let address, let pid):
             "no live block of process \(pid) holds the address 0x\(String(address, radix: 16)); see `tracemalloc heap \(pid) --type NAME`"
         case .noScreen(let name): "the terminal \(name) is not known here, so there is no screen; --count N prints lines"

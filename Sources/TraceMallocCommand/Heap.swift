@@ -21,7 +21,7 @@ struct Heap: ParsableCommand {
     @Argument(help: ArgumentHelp("A process, or a file that `run` wrote.", valueName: "pid|file"))
     var subject: String
 
-    @Option(help: ArgumentHelp("List the objects of types with this in their names.", valueName: "name"))
+    @Option(help: ArgumentHelp("List the objects of types with this in their names; of a FILE only these types.", valueName: "name"))
     var type: String?
 
     @Option(help: ArgumentHelp("Print at most N rows, 0 for all.", valueName: "n"))
@@ -37,7 +37,6 @@ struct Heap: ParsableCommand {
     func run() throws {
         let limit = top == 0 ? nil : top
         guard let pid = Int32(subject) else {
-            if type != nil { throw ValidationError("--type lists the objects of a running process; a file knows only how many there are.") }
             return try report(file: subject, limit)
         }
         let examination = try HeapExamination(pid: pid)
@@ -65,7 +64,10 @@ struct Heap: ParsableCommand {
         let snapshots = try SnapshotReader.read(file, pid: nil).snapshots
         let statistics: [Statistic]
         do { statistics = try snapshots.statistics(groupedBy: .type) } catch { throw .unanswerable(error) }
-        let report = TypesReport(statistics.map { (name: $0.key, tally: $0.tally) }, limit: limit)
+        // Which objects there are is known of a running process only.
+        let asked = statistics.filter { row in type.map { row.key.contains($0) } ?? true }
+        if let type, asked.isEmpty { throw .noTypeInFile(type, path: file) }
+        let report = TypesReport(asked.map { (name: $0.key, tally: $0.tally) }, limit: limit)
         try Terminal.output.write(format == .json ? report.json() : report.text(Terminal.output.style))
     }
 }

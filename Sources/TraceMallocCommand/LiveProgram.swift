@@ -94,8 +94,9 @@ final class LiveProgram {
     /// Ends the recording, reads the names, writes the profile. Takes a while for large programs; no other call may run meanwhile.
     func finishRecording(_ feed: LiveFeed) {
         let snapshots = recording.end(warnings: program.hasOwnAllocator ? [program.ownAllocatorWarning] : [], showsProgress: false)
+        // Of a program that called exec the last image is what was watched.
         let life = LiveProgram.words(exit ?? .unknown)
-        feed.model.withLock { $0.finish(with: snapshots.first { $0.process.pid == pid } ?? snapshots.first, .ended(life)) }
+        feed.model.withLock { $0.finish(with: snapshots.last { $0.process.pid == pid } ?? snapshots.first, .ended(life)) }
         final.withLock { $0 = snapshots }
     }
 

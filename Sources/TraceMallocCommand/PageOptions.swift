@@ -45,7 +45,7 @@ struct PageOptions: ParsableArguments {
 
     static func write(_ page: Page, to file: ExportFile, withSource: Bool) throws(CommandError) {
         let sources = SourceLines()
-        if Terminal.error.isTerminal { Terminal.error.showProgress("tracemalloc: making the page") }
+        Terminal.error.showProgress("tracemalloc: making the page")
         do throws(CommandError) {
             try file.write(Array(page.html(nonce: nonce()) { withSource ? sources.line($0, $1) : nil }.utf8))
             try file.finish()
@@ -53,7 +53,7 @@ struct PageOptions: ParsableArguments {
             file.abandon()
             throw error
         }
-        if Terminal.error.isTerminal { Terminal.error.clearProgress() }
+        Terminal.error.clearProgress()
         Terminal.error.say("wrote \(file.path)")
     }
 

@@ -157,10 +157,10 @@ final class Recording {
         _ snapshots: inout [Snapshot], _ output: OutputFile?, _ preparation: SymbolPreparation? = nil, showsProgress: Bool = true
     ) -> StoreError? {
         var options = SymbolicatorOptions()
-        let showsProgress = showsProgress && Terminal.error.isTerminal
+        let showsProgress = showsProgress && Terminal.error.showsProgress
         if showsProgress {
             options.progress = { part, module in
-                let name = module.isEmpty ? "" : ", reading \(PrintableText.name(module, limit: 50))"
+                let name = module.isEmpty ? "" : ", reading \(module)"
                 Terminal.error.showProgress("tracemalloc: \(Int(part * 100)) %\(name)")
             }
         }

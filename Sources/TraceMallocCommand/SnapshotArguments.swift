@@ -101,8 +101,8 @@ enum SnapshotReader {
     static func read(_ path: String, pid: Int32?) throws(CommandError) -> (snapshots: [Snapshot], complete: Bool) {
         let content: (snapshots: [Snapshot], complete: Bool)
         // Small files are there before anybody could read the line.
-        let showsProgress = Terminal.error.isTerminal && (Unsafe.status(of: path)?.st_size ?? 0) > 4 << 20
-        if showsProgress { Terminal.error.showProgress("tracemalloc: reading \(PrintableText.name(path, limit: 50))") }
+        let showsProgress = (Unsafe.status(of: path)?.st_size ?? 0) > 4 << 20
+        if showsProgress { Terminal.error.showProgress("tracemalloc: reading \(path)") }
         defer { if showsProgress { Terminal.error.clearProgress() } }
         do { content = try SnapshotFile.read(path) } catch { throw .unreadable(error) }
         guard !content.snapshots.isEmpty else { throw .emptySnapshot(path: path) }

@@ -32,8 +32,18 @@ struct Terminal {
     /// One line of our own; there is nowhere to report that it could not be written.
     func say(_ sentence: String) { try? write("tracemalloc: \(PrintableText.name(sentence, limit: 2000))\n") }
 
-    /// A line that stays until `clearProgress`. For terminals only.
-    func showProgress(_ text: String) { try? write("\r\u{1b}[2K\(text)") }
+    /// A line that is written over takes a terminal that can clear it.
+    var showsProgress: Bool { isTerminal && Unsafe.variable("TERM") != "dumb" }
 
-    func clearProgress() { try? write("\r\u{1b}[2K") }
+    /// A line that stays until `clearProgress`; nothing where it could not be taken back.
+    func showProgress(_ text: String) {
+        guard showsProgress else { return }
+        // A line that wraps would stay.
+        let room = max(10, Unsafe.columns(of: descriptor) ?? 80) - 1
+        try? write("\r\u{1b}[2K\(PrintableText.name(text, limit: room))")
+    }
+
+    func clearProgress() {
+        if showsProgress { try? write("\r\u{1b}[2K") }
+    }
 }

@@ -1,4 +1,5 @@
 // TraceMalloc.swift: the command `tracemalloc`, its exit codes, and where its errors are worded.
+import AllocationReports
 import ArgumentParser
 import Glibc
 
@@ -29,7 +30,9 @@ struct TraceMalloc: ParsableCommand {
         } catch let code as ExitCode {
             Glibc.exit(code.rawValue)
         } catch {
-            let text = fullMessage(for: error)
+            // The parser repeats what it does not understand, escape codes and all.
+            let text = fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
+                .map { PrintableText.name(String($0), limit: 10_000) }.joined(separator: "\n")
             // Help and version are answers; everything else is wrong usage, for which the parser has a code of its own.
             if exitCode(for: error).isSuccess {
                 try? Terminal.output.write(text + "\n")

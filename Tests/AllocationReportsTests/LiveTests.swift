@@ -64,6 +64,16 @@ import Testing
         #expect(model.rows(LiveQuestion()).count == 3)
     }
 
+    @Test func `chains of calls are cut between names`() {
+        let names = ["gc_alloc", "PyList_New", "list_repeat", "main"]
+        #expect(LiveGlyphs.unicode.chain(names, columns: 80) == "gc_alloc ← PyList_New ← list_repeat ← main")
+        #expect(LiveGlyphs.unicode.chain(names, columns: 41) == "gc_alloc ← PyList_New ← list_repeat ← …")
+        #expect(LiveGlyphs.unicode.chain(names, columns: 27) == "gc_alloc ← PyList_New ← …")
+        #expect(LiveGlyphs.unicode.chain(names, columns: 8) == "gc_alloc")
+        #expect(LiveGlyphs.unicode.chain(names, columns: 5) == "gc…oc")
+        #expect(LiveGlyphs.unicode.chain([], columns: 5).isEmpty)
+    }
+
     @Test func `changes are counted from the last refresh or from the mark`() {
         var fixture = Fixture()
         fixture.add("main /src/main.c:3", bytes: 100, count: 1)

@@ -36,6 +36,17 @@ import Testing
                 """)
     }
 
+    @Test func whatAnotherProgramTookThePlaceOfHasNoExitCode() throws {
+        var (first, second) = (snapshot(pid: 1), snapshot(pid: 1))
+        first.process.exit = .unknown
+        #expect(try RunSummary([first], limit: 0).text().contains("ended               exit code unknown, after 1.25 s"))
+        second.process.command = ["other"]
+        let text = try RunSummary([first, second], limit: 0).text()
+        #expect(text.contains("ended               as another program, by exec, after 1.25 s"), "\(text)")
+        second.process.pid = 2
+        #expect(try RunSummary([first, second], limit: 0).text().contains("exit code unknown"))
+    }
+
     @Test func processesAreAddedUpAndWarningsSaidOnce() throws {
         #expect(
             try RunSummary([snapshot(pid: 1), snapshot(pid: 2)], limit: 1).text() == figures + """

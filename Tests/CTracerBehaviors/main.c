@@ -113,6 +113,8 @@ static int measure(int depth) {
     EXPECT(tracemalloc_start(0) == TRACEMALLOC_OK);
     printf("tracing %d %.2f\n", depth, pairs(depth));
     tracemalloc_stop();
+    // The collector still has the last events to take, on a processor that may share its core with this one.
+    usleep(200000);
     printf("stopped %d %.2f\n", depth, pairs(depth));
     return 0;
 }

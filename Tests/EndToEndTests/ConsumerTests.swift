@@ -63,6 +63,61 @@ struct ConsumerTests {
         #expect((answer["names"] as? [String])?.contains("main") == true)
     }
 
+    private static let go = try? tool("go")
+
+    @Test(
+        "go tool pprof reads every sample type's total, build-ids, lines and inlined calls",
+        .enabled(if: go != nil, "golang is not installed"))
+    func goPprof() throws {
+        let go = try #require(Self.go)
+        let profile = try Profile([try Program("cxx_sites.cpp", flags: ["-O2"]).path])
+        let scratch = try Scratch()
+        #expect(try run([Products.command, "export", profile.file, "--to", "pprof", "-o", scratch / "out.pb.gz"]).ending == .code(0))
+        func pprof(_ options: String...) throws -> String {
+            // It keeps settings in the home directory, and looks for the program's own file.
+            let outcome = try run([go, "tool", "pprof"] + options + [scratch / "out.pb.gz"], environment: ["HOME": scratch.path])
+            #expect(outcome.ending == .code(0), "\(outcome.stderr)")
+            return outcome.stdout
+        }
+        let stats = try profile.stats()
+        for (type, unit, total) in [
+            ("alloc_objects", "count", stats.allocations), ("alloc_space", "B", stats.bytesAllocated),
+            ("inuse_objects", "count", stats.currentBlocks), ("inuse_space", "B", stats.currentBytes),
+            ("peak_objects", "count", stats.peakBlocks), ("peak_space", "B", stats.peakBytes),
+        ] {
+            let top = try pprof("-top", "-sample_index=\(type)", "-unit=\(unit)", "-nodefraction=0")
+            let sum = unit == "B" ? "\(total)B" : "\(total)"
+            #expect(top.contains("Showing nodes accounting for \(sum), 100% of \(sum) total"), "\(type): \(top)")
+        }
+        let raw = try pprof("-raw")
+        #expect(raw.contains("inuse_objects/count inuse_space/bytes[dflt]"), "metric current is what viewers show first")
+        let library = try #require(raw.split(separator: "\n").first { $0.contains("/libc.so.6 ") && $0.contains("0x") })
+        #expect(library.split(separator: " ").contains { $0.count == 40 && $0.allSatisfy(\.isHexDigit) }, "\(library)")
+        #expect(raw.contains("cxx_sites.cpp:"))
+        #expect(try pprof("-top", "-lines", "-nodefraction=0").contains("cxx_sites.cpp:"))
+    }
+
+    /// The graph's own script, as Debian has it.
+    private static let graphScript = "/usr/share/perl5/Devel/NYTProf/flamegraph.pl"
+
+    @Test(
+        "flamegraph.pl draws collapsed stacks with the profile's total, and a hostile name stays text",
+        .enabled(if: FileManager.default.fileExists(atPath: graphScript), "libdevel-nytprof-perl is not installed"))
+    func flamegraph() throws {
+        let profile = try Profile([try Program("page_calls.c", flags: ["-g0"]).path])
+        let scratch = try Scratch()
+        #expect(try run([Products.command, "export", profile.file, "--to", "collapsed", "-o", scratch / "stacks"]).ending == .code(0))
+        let drawn = try run([try tool("perl"), Self.graphScript, "--countname=bytes", scratch / "stacks"])
+        #expect(drawn.ending == .code(0))
+        #expect(drawn.stderr.isEmpty, "\(drawn.stderr)")
+        let bytes = try profile.stats().currentBytes
+        #expect(drawn.stdout.filter { $0 != "," }.contains("<title>all (\(bytes) bytes 100%)</title>"))
+        #expect(drawn.stdout.contains("<title>parse ("))
+        // The script writes round brackets for pointed ones.
+        #expect(drawn.stdout.contains("<title>(/script)(script)alert(1)(/script) (3,000 bytes"))
+        #expect(!drawn.stdout.contains("<script>alert"))
+    }
+
     private static let viewer = "/usr/libexec/valgrind/dh_view.html"
 
     @Test(

@@ -36,8 +36,13 @@ struct ExamplePackageTests {
         let line = try #require(text.firstIndex { $0.contains("items.append(Item(") }) + 1
         // Each of 1,000 items is an object and a string.
         let top = try #require(lines.first { $0.hasPrefix("\(source):\(line): size=") })
-        #expect(lines.firstIndex(of: top) == 2, "\(lines)")
+        let title = try #require(lines.firstIndex(of: "Top 10 lines"))
+        #expect(lines.firstIndex(of: top) == title + 1, "\(lines)")
         #expect(top.contains("count=200"))
+        // All ten are lines of the package's own.
+        let rows = lines[(title + 1)...].prefix { $0 != "Since before" }
+        #expect(rows.count == 10)
+        for row in rows { #expect(row.hasPrefix(Self.folder + "/Sources/") && row.contains(".swift:"), "\(row)") }
         #expect(lines.contains { $0.hasPrefix("\(source):\(line): size=") && $0.contains(" (+") })
         #expect(lines.contains("  File \"\(source)\", line \(line)"))
         #expect(lines.contains("    " + text[line - 1].trimmingCharacters(in: .whitespaces)))

@@ -50,6 +50,16 @@ struct TypeTests {
         let all = try self.rows(profile, ["--metric", "total"])
         #expect(all["main.Small"].map { [$0.bytes, $0.count] } == [600, 25])
         #expect(all["main.Large"].map { [$0.bytes, $0.count] } == [3000, 75])
+        // The same by `heap`, which picks types by their names.
+        let dogs = try #require(rows["main.Dog"])
+        let heap = try run([Products.command, "heap", profile.file, "--type", "Dog", "--format", "json"])
+        let found = try #require(
+            (JSONSerialization.jsonObject(with: Data(heap.stdout.utf8)) as? [String: Any])?["types"] as? [[String: Any]])
+        #expect(found.contains { $0["type"] as? String == "main.Dog" && $0["count"] as? Int == dogs.count }, "\(heap.stdout)")
+        #expect(found.allSatisfy { ($0["type"] as? String)?.contains("Dog") == true })
+        let missing = try run([Products.command, "heap", profile.file, "--type", "Unicorn"])
+        #expect(missing.ending == .code(2))
+        expectOneSentence(missing.stderr, about: "Unicorn")
     }
 
     @Test("Memory of C programs is grouped under the functions that allocated it")

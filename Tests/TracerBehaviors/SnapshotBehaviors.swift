@@ -160,7 +160,8 @@ let snapshotBehaviors = [
         try expectEqual(try snapshot.tally(atLine: large.line, measuring: .peak), Tally(bytes: 3_000_000, count: 1))
         try expectEqual(try snapshot.tally(atLine: large.line, measuring: .temporary), Tally(bytes: 3_000_000, count: 1))
         try expectEqual(try snapshot.tally(atLine: large.line), .zero)
-        try expect(snapshot.process.peak.bytes >= 3_000_000)
+        try expect(snapshot.peak.bytes >= 3_000_000)
+        try expectEqual(snapshot.peak, snapshot.process.peak)
     },
     Behavior("snapshots can be taken in async code, and are Sendable values") {
         try AllocationTracer.start()
@@ -177,12 +178,28 @@ let snapshotBehaviors = [
         try expectEqual(tallies, Array(repeating: Tally(bytes: 2222, count: 1), count: 4))
         block.release()
     },
-    Behavior("a question that cannot be answered is an error, not a crash") {
+    Behavior("memory is grouped by type: objects by theirs, other blocks by the function that allocated them") {
         try AllocationTracer.start()
+        let block = allocate(5432)
+        let nodes = (0..<10).map { _ in makeNode().node }
         let snapshot = try AllocationTracer.takeSnapshot()
-        do {
-            _ = try snapshot.statistics(groupedBy: .traceback, cumulative: true)
-            throw Unmet(reason: "no error", line: #line)
-        } catch ProfileError.cumulativeTraceback {}
+        let rows = try snapshot.statistics(groupedBy: .type)
+        let node = try unwrap(rows.first { $0.key == "TracerBehaviors.Node" })
+        try expectEqual(node.count, 10)
+        try expectEqual(node.site?.type, "TracerBehaviors.Node")
+        try expect(rows.contains { $0.key.hasPrefix("malloc in ") && $0.key.contains("allocate(") && $0.bytes == 5432 }, "\(rows)")
+        try expectEqual(rows.reduce(Tally.zero) { $0 + $1.tally }, snapshot.process.current)
+        withExtendedLifetime(nodes) {}
+        block.release()
+    },
+    Behavior("cumulative statistics charge every caller, and a function that calls itself once") {
+        try AllocationTracer.start()
+        let block = allocateDeeply(20, 7777)
+        let snapshot = try AllocationTracer.takeSnapshot()
+        let rows = try snapshot.statistics(groupedBy: .function, cumulative: true)
+        func tally(_ name: String) -> Tally? { rows.first { $0.site?.function?.contains(name) == true }?.tally }
+        try expectEqual(tally("allocateDeeply("), Tally(bytes: 7777, count: 1))
+        try expectEqual(tally("allocate("), Tally(bytes: 7777, count: 1))
+        block.release()
     },
 ]

@@ -20,7 +20,7 @@ import Glibc
 import TraceMalloc
 
 let behaviors =
-    lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + threadBehaviors
+    lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + hostileBehaviors + threadBehaviors
 
 switch CommandLine.arguments.dropFirst().first {
 case nil:

@@ -35,6 +35,7 @@ enum tracemalloc_result {
 int tracemalloc_start(int frames);
 // Stops tracing and forgets all traces.
 void tracemalloc_stop(void);
+// Whether allocations are being traced, by this program or by `tracemalloc run`.
 bool tracemalloc_is_tracing(void);
 
 // Bytes that are alive, and the most that were: of malloc's blocks and tracked ranges together. Exact at the call, on all

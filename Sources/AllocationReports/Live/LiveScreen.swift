@@ -164,7 +164,7 @@ package struct LiveScreen {
         lines += table(rows, view) { row, columns in
             let frames = model.frames(of: row.stack ?? 0, hidesRuntime: view.question.hidesRuntime)
             let names = frames.prefix(12).map { PrintableText.name($0.function ?? "\($0)", limit: 40) }
-            return glyphs.name(names.joined(separator: glyphs.from), columns: columns)
+            return glyphs.chain(names, columns: columns)
         }
         guard rows.indices.contains(view.selection), let stack = rows[view.selection].stack else { return lines }
         lines.append(LiveLine(String(repeating: glyphs.isUnicode ? "─" : "-", count: width), .dim))

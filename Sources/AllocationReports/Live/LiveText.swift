@@ -63,6 +63,15 @@ package struct LiveGlyphs: Hashable, Sendable {
         return shown
     }
 
+    /// A call and its callers in at most `columns`: as many whole names as have room.
+    func chain(_ names: [String], columns: Int) -> String {
+        for count in stride(from: names.count, to: 0, by: -1) {
+            let text = (names.prefix(count) + (count < names.count ? ["…"] : [])).joined(separator: from)
+            if PrintableText.columns(of: text) <= columns { return name(text, columns: columns) }
+        }
+        return name(names.first ?? "", columns: columns)
+    }
+
     /// Our own text, with what the screen lacks replaced.
     func own(_ text: String) -> String { isUnicode ? text : String(text.map { $0.isASCII ? $0 : $0 == "…" ? "~" : $0 == "←" ? "<" : "-" }) }
 

@@ -163,11 +163,14 @@ struct PageData {
     private mutating func processes() -> JSONValue {
         let rows = snapshots.enumerated().map { index, snapshot in
             let process = snapshot.process
+            let run = (index < oldCount ? snapshots[..<oldCount] : snapshots[oldCount...]).map(\.process)
+            let isReplaced = ProcessFigures.isReplaced(index < oldCount ? index : index - oldCount, among: run)
             return JSONValue.object([
                 ("isOld", .bool(index < oldCount)), ("pid", .integer(Int(process.pid))),
                 ("parent", process.parent.map { .integer(Int($0)) } ?? .null),
                 ("command", string(PrintableText.command(process.command))), ("executable", string(process.executable)),
-                ("end", string(ProcessFigures.end(of: process))), ("hasEnded", .bool(process.exit != .unknown)),
+                ("end", string(ProcessFigures.end(of: process, isReplaced))),
+                ("hasEnded", .bool(isReplaced || process.exit != .unknown)),
                 ("started", .number(process.started)), ("duration", .number(process.duration)), ("threads", .integer(process.threads)),
                 ("allocations", .integer(process.allocations)), ("bytesAllocated", .integer(process.bytesAllocated)),
                 ("frees", .integer(process.frees)), ("bytesFreed", .integer(process.bytesFreed)),

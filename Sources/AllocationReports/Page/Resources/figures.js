@@ -26,14 +26,14 @@ function showSummary() {
         isComparison && before[0] ? element("small", {}, `${signedDuration(first.duration - before[0].process.duration, true)} against before`) : null)));
     add("Peak", process => process.peak.bytes, sizeText,
         many ?? `${countText(first.peak.count, "block")}, after ${durationText(first.peakTime)}`);
-    add(first.hasEnded ? "Alive at the end" : "Alive", process => process.current.bytes, sizeText, countText(sum(asked, process => process.current.count), "block"));
+    add(isOver ? "Alive at exit" : "Alive", process => process.current.bytes, sizeText, countText(sum(asked, process => process.current.count), "block"));
     add("Allocations", process => process.allocations, numberText, sizeText(sum(asked, process => process.bytesAllocated)) + " in all");
     add("Frees", process => process.frees, numberText, sizeText(sum(asked, process => process.bytesFreed)));
     const allocations = sum(asked, process => process.allocations);
     add("Temporary", process => process.temporaryAllocations, numberText, `${shareText(sum(asked, process => process.temporaryAllocations), allocations)} of all allocations`);
     if (asked.length === 1 && first.peakRSS > 0) add("Resident at most", process => process.peakRSS, sizeText, "what the system gave the process");
     add("Threads", process => process.threads, numberText, "that allocated");
-    if (!isComparison || asked.length > 1) add("Processes", () => 1, numberText, asked.length === 1 ? `ended ${strings[first.end].replace(/, after .*/, "")}` : null);
+    if (!isComparison || asked.length > 1) add("Processes", () => 1, numberText, asked.length === 1 ? strings[first.end].replace(/, after .*/, "").replace(/^(with|by|as) /, "ended $&") : null);
     byID("figures").replaceChildren(...rows);
     const warnings = new Set([...asked, ...before].flatMap(({ process }) => process.warnings.map(number => strings[number])));
     for (const { process } of asked) {
@@ -109,7 +109,7 @@ function showTypes() {
     const figure = state.unit === "bytes" ? "bytes" : "count", change = state.unit === "bytes" ? "change" : "countChange";
     rows.sort((a, b) => isComparison ? Math.abs(b[change]) - Math.abs(a[change]) || b[figure] - a[figure] : b[figure] - a[figure] || (a.name < b.name ? -1 : 1));
     const whole = rows.reduce((sum, row) => sum + row[figure], 0);
-    byID("types-caption").textContent = `What ${metric} memory is: objects by their type, other blocks by the function that allocated them. `
+    byID("types-caption").textContent = `What ${askedMetric().of("memory")} is: objects by their type, other blocks by the function that allocated them. `
         + "The whole run is counted, whatever process, thread or generation is chosen above.";
     byID("types-status").textContent = rows.length ? `${countText(rows.length, "type")}: ${figureText(whole, state.unit)}.` : "None has any of this.";
     byID("types-table").replaceChildren(plainTable([

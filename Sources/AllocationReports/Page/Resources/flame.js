@@ -5,11 +5,17 @@ const rowHeight = 20;
 /// `levels`: boxes by depth, each with its call, left edge and width in pixels. The calls that lead to the focus come first.
 const flame = { graph: null, focus: null, selected: null, levels: [], matches: null, palette: new Map(), byPart: false, parts: null };
 
-function showFlame() {
+/// `isOther`: other calls than before, or other calls in focus.
+function showFlame(isOther) {
     flame.focus = flame.graph.find(state.zoom);
     if (!flame.selected || !isInGraph(flame.selected)) flame.selected = flame.focus;
     layOutFlame();
     drawFlame();
+    // What was scrolled into sight, or pointed at, is somewhere else now.
+    if (isOther) {
+        byID("flame").scrollTop = Math.max(0, (flame.focus.depth - 3) * rowHeight);
+        byID("tooltip").hidden = true;
+    }
     showGraphStatus();
     describeCall(flame.selected);
 }
@@ -100,14 +106,17 @@ function flameLabel(call) {
 }
 
 /// A label in at most `room` letters. What distinguishes names stands at their end: of "clang::Sema::ActOnTag" first the outer
-/// names go.
+/// names go. A figure before the name stays.
 function fittingName(label, room) {
-    while (label.length > room) {
-        const at = label.slice(0, label.length - 2).indexOf("::");
-        if (at < 0 || label.includes("  ")) return label.slice(0, room - 1) + "…";
-        label = label.slice(at + 2);
+    const start = label.indexOf("  ") + 1;
+    const figure = label.slice(0, start);
+    let name = label.slice(start);
+    while (figure.length + name.length > room) {
+        const at = name.slice(0, name.length - 2).indexOf("::");
+        if (at < 0) return (figure + name).slice(0, room - 1).trimEnd() + "…";
+        name = (start ? " " : "") + name.slice(at + 2);
     }
-    return label;
+    return figure + name;
 }
 
 /// The variable of a box's color: its library or part of the program, or in comparisons what part of it is new or gone.
@@ -218,7 +227,6 @@ function boxAt(event) {
 function zoomInto(call) {
     flame.selected = call;
     ask({ zoom: call.path });
-    byID("flame").scrollTop = Math.max(0, (call.depth - 3) * rowHeight);
 }
 
 function select(call) {

@@ -53,6 +53,13 @@ function durationText(seconds) {
     return `${(seconds * 1000).toFixed(1)} ms`;
 }
 
+/// At most so many letters, with the middle left out.
+function elided(text, most) {
+    if (text.length <= most) return text;
+    const half = Math.floor((most - 1) / 2);
+    return `${text.slice(0, half)}…${text.slice(text.length - half)}`;
+}
+
 function fileName(path) {
     return path.slice(path.lastIndexOf("/") + 1) || path;
 }

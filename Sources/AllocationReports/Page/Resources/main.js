@@ -9,7 +9,7 @@ function show(changes) {
     if (isOtherData || has("by")) collectSites(page.rows);
     if (has("search")) flame.matches = state.search.trim() ? matchingFrames(state.search.trim()) : null;
     if (isOtherData || has("invert", "system")) flame.graph = new (state.invert ? CallsOutward : CallsInward)(page.rows, state.system === "hide");
-    if (isOtherData || has("invert", "system", "search", "zoom")) showFlame();
+    if (isOtherData || has("invert", "system", "search", "zoom")) showFlame(isOtherData || has("invert", "system", "zoom"));
     if (isOtherData || has("by", "sort", "filter", "system")) showSites();
     if (has("metric", "unit")) showTypes();
     if (has("process")) {
@@ -23,7 +23,7 @@ function show(changes) {
 const page = { rows: null };
 
 function showQuestion() {
-    const metric = metrics.find(metric => metric.name === state.metric);
+    const metric = askedMetric();
     const generation = state.generation < 0 ? "" : `, of what was born in ${generationName(state.generation)}`
         + (state.against >= 0 ? ` against what was born in ${generationName(state.against)}` : "");
     const thread = state.thread < 0 ? "" : `, allocated by ${strings[data.threads.name[state.thread]]}`;
@@ -31,11 +31,11 @@ function showQuestion() {
         + (askedProcesses().length > 1 && state.metric === "peak" ? " Each process is taken at its own peak." : "");
     byID("graph-title").textContent = isDifference() ? "What has changed" : "Who allocates";
     byID("graph-caption").textContent = (isDifference()
-        ? "Width is the larger of before and now; + and − say how a call changed. " : `Width is a call's share of ${state.metric} ${state.unit}, with all that it called. `)
+        ? "Width is the larger of before and now; + and − say how a call changed. " : `Width is a call's share of ${metric.of(state.unit)}, with all that it called. `)
         + (state.invert ? "On top stand the functions that allocate, below them their callers." : "Callers stand above what they call.")
         + " Click a box to zoom in.";
     byID("sites-caption").textContent = isDifference() ? "How the lines of your code differ. Open a row for its stacks."
-        : `The lines of your code that ${state.metric} memory came from. Open a row for its stacks.`;
+        : `The lines of your code that ${metric.of("memory")} came from. Open a row for its stacks.`;
     for (const input of document.querySelectorAll("#question input[type=radio]")) input.checked = state[input.name] === input.value;
     byID("hide-system").checked = state.system === "hide";
     byID("invert").setAttribute("aria-pressed", String(state.invert));
@@ -78,7 +78,7 @@ function makeControls() {
     const processes = askedProcesses();
     byID("process-choice").hidden = isComparison || processes.length < 2;
     byID("process").append(option(-1, `all ${processes.length}`),
-        ...processes.map(({ process, index }) => option(index, `${process.pid}: ${strings[process.command].slice(0, 60)}`)));
+        ...processes.map(({ process, index }) => option(index, `${process.pid}: ${elided(strings[process.command], 60)}`)));
     byID("process").addEventListener("change", event => ask({ process: Number(event.target.value), thread: -1, zoom: "" }));
     byID("thread").addEventListener("change", event => ask({ thread: Number(event.target.value), zoom: "" }));
     const generations = [...new Set(data.generations.generation)];
@@ -160,7 +160,7 @@ function begin() {
     addEventListener("resize", () => {
         if (innerWidth !== width) showTimeline();
         width = innerWidth;
-        showFlame();
+        showFlame(false);
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawFlame);
     document.documentElement.dataset.ready = Math.round(performance.now());

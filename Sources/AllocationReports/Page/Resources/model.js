@@ -4,12 +4,21 @@ const data = JSON.parse(byID("data").textContent);
 const strings = data.strings;
 const isComparison = data.isComparison;
 
+/// What is current of a run that is over was alive at exit.
+const isOver = data.processes.every(process => process.hasEnded);
+
+/// `of` words what is counted: "peak bytes".
 const metrics = [
-    { name: "current", label: "Current", text: "blocks that were still allocated when the program ended, or when the snapshot was taken" },
-    { name: "peak", label: "Peak", text: "blocks that were allocated at the moment when the process's live bytes were at their maximum" },
-    { name: "total", label: "Total", text: "everything that was ever allocated, freed or not" },
-    { name: "temporary", label: "Temporary", text: "blocks that were freed before their thread allocated anything else; a reused buffer often saves them" },
+    isOver ? { name: "current", label: "Alive at exit", of: what => `${what} alive at exit`, text: "blocks that were still allocated when their process ended" }
+        : { name: "current", label: "Current", of: what => `current ${what}`, text: "blocks that were still allocated when the snapshot was taken, or when their process ended" },
+    { name: "peak", label: "Peak", of: what => `peak ${what}`, text: "blocks that were allocated at the moment when the process's live bytes were at their maximum" },
+    { name: "total", label: "Total", of: what => `total ${what}`, text: "everything that was ever allocated, freed or not" },
+    { name: "temporary", label: "Temporary", of: what => `temporary ${what}`, text: "blocks that were freed before their thread allocated anything else; a reused buffer often saves them" },
 ];
+
+function askedMetric() {
+    return metrics.find(metric => metric.name === state.metric);
+}
 
 // ---- Frames
 

@@ -55,7 +55,7 @@ function showTimeline() {
     }
     const process = data.processes[index];
     const many = data.processes.filter(other => other.isOld === process.isOld).length > 1;
-    byID("memory-caption").textContent = (many ? `Process ${process.pid}, ${strings[process.command]}. ` : "")
+    byID("memory-caption").textContent = (many ? `Process ${process.pid}, ${elided(strings[process.command], 80)}. ` : "")
         + "Live memory is what the program asked for and has not freed. Resident memory is what the system has given to the process."
         + " The gap between them is code, stacks and files, and what the allocator keeps or cannot return.";
     timeline.moments = moments(index);
@@ -86,7 +86,9 @@ function timelineChart(width, list, before, process, marks) {
         svg.append(svgElement("text", { x: left - 6, y: y(bytes) + 4, "text-anchor": "end" }, binaryText(bytes)));
     }
     for (const time of ticks(maxTime, width < 600 ? 4 : 8, 10)) {
-        svg.append(svgElement("text", { x: Math.min(x(time), width - 20), y: height - 6, "text-anchor": "middle" }, timeLabel(time, maxTime)));
+        // The last one ends where the chart does.
+        const isLast = x(time) > width - 30;
+        svg.append(svgElement("text", { x: isLast ? width - 2 : x(time), y: height - 6, "text-anchor": isLast ? "end" : "middle" }, timeLabel(time, maxTime)));
     }
     const known = list.filter(moment => moment.resident > 0);
     if (known.length) {
