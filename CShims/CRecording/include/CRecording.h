@@ -25,7 +25,7 @@
 #include <stdint.h>
 
 #define TM_RECORDING_MAGIC UINT64_C(0x314352434f4c4c41)  // "ALLOCRC1"
-#define TM_RECORDING_VERSION 2u
+#define TM_RECORDING_VERSION 3u
 #define TM_PAGE 4096u
 
 // Names of files in a session directory. A recording is created as "new.PID.N" and renamed when its header is valid.
@@ -70,6 +70,7 @@ enum tm_event_kind {
     TM_EVENT_DOMAIN = 7,            // address field: the domain that the ring's next event is about, 1...2^32 - 1
     TM_EVENT_TRACK = 8,             // a range that the program says it uses: address, size, stack; replaces one at the address
     TM_EVENT_UNTRACK = 9,           // it does not any more: address
+    TM_EVENT_OWN_FREE = 10,         // as FREE, in a moment of the tracer's own: means nothing when the block is not known
 };
 
 enum tm_control {
@@ -237,6 +238,7 @@ struct tm_header {
 
     // 0: every block is recorded. Else a block of s bytes is with the probability 1 - exp(-s / sample_interval).
     uint64_t sample_interval;
+    uint64_t own_moments;  // 1: the program has called the tracer: there may be blocks that nothing was recorded of
 };
 
 enum tm_exit_check {
@@ -268,7 +270,7 @@ _Static_assert(offsetof(struct tm_header, collector_mutex) == 112, "layout");
 _Static_assert(offsetof(struct tm_header, reentrant_events) == 176, "layout");
 _Static_assert(offsetof(struct tm_header, images) == 232, "layout");
 _Static_assert(offsetof(struct tm_header, private_start) == 480, "layout");
-_Static_assert(sizeof(struct tm_header) == 520, "layout");
+_Static_assert(sizeof(struct tm_header) == 528, "layout");
 _Static_assert(sizeof(struct tm_header) <= TM_PAGE, "the header is one page");
 
 // ---- Memory order. Swift has no atomics over foreign memory, so both sides use these.
