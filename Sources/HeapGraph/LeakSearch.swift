@@ -7,17 +7,17 @@
 package import AllocationProfile
 
 package struct LeakSearch<Reader: ObjectReader> {
-    private let graph: ReferenceGraph
-    private var reader: Reader
+    let graph: ReferenceGraph
+    var reader: Reader
     /// The unreached blocks, ascending by address.
-    private let nodes: [Int32]
-    private var nodeOfBlock: [Int32: Int32] = [:]
-    private let objects: [HeapObject?]
+    let nodes: [Int32]
+    private(set) var nodeOfBlock: [Int32: Int32] = [:]
+    let objects: [HeapObject?]
     /// References that can own, and their labels where known.
-    private let edges: AdjacencyLists
+    let edges: AdjacencyLists
     private let labels: [String]
-    private let components: StrongComponents
-    private let members: AdjacencyLists
+    let components: StrongComponents
+    let members: AdjacencyLists
     private let isCycle: [Bool]
 
     /// - Parameter nodes: unreached blocks that are to be explained; others are as if they did not exist.
@@ -37,7 +37,7 @@ package struct LeakSearch<Reader: ObjectReader> {
             let one = graph.blocks[Int(block)]
             let object = reader.object(at: one.address, size: one.size)
             objects.append(object)
-            let known = object.map { Self.known($0, one.size, &reader) } ?? [:]
+            let known = object.map { Self.known($0, graph.usableSize(of: block), &reader) } ?? [:]
             var found: [Int32] = []
             _ = graph.forEachReference(of: block) { offset, target in
                 guard let node = nodeOf[target] else { return }
@@ -82,7 +82,7 @@ package struct LeakSearch<Reader: ObjectReader> {
 
     // MARK: Heads
 
-    private struct Head {
+    struct Head {
         var component: Int32
         var kind: Leak.Kind
         var own = Tally.zero
@@ -90,7 +90,7 @@ package struct LeakSearch<Reader: ObjectReader> {
     }
 
     /// Components with their owners: roots first, then cycles, each with what it alone is reached from first.
-    private func heads() -> [Head] {
+    func heads() -> [Head] {
         var hasOwner = [Bool](repeating: false, count: components.count)
         for node in 0..<Int32(nodes.count) {
             for target in edges[node] where components.component[Int(target)] != components.component[Int(node)] {
@@ -126,14 +126,14 @@ package struct LeakSearch<Reader: ObjectReader> {
         list.reduce(into: .zero) { $0 += Tally(bytes: Int(clamping: size(of: $1)), count: 1) }
     }
 
-    private func size(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].size }
-    private func stack(of node: Int32) -> Int32 { graph.blocks[Int(nodes[Int(node)])].stack }
-    private func address(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].address }
+    func size(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].size }
+    func stack(of node: Int32) -> Int32 { graph.blocks[Int(nodes[Int(node)])].stack }
+    func address(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].address }
 
     // MARK: Cycles
 
     /// Around a cycle once: the nodes, and what leads from each to the next.
-    private func way(around component: Int32) -> [(node: Int32, label: String)] {
+    func way(around component: Int32) -> [(node: Int32, label: String)] {
         let start = first(of: component)
         var from: [Int32: (node: Int32, label: String)] = [:]
         var queue = [start]
@@ -172,7 +172,7 @@ package struct LeakSearch<Reader: ObjectReader> {
         return members[component].min { rank($0) < rank($1) } ?? 0
     }
 
-    private func step(_ node: Int32, _ label: String) -> String {
+    func step(_ node: Int32, _ label: String) -> String {
         guard let object = objects[Int(node)] else { return "memory at \(hexadecimal(address(of: node)))" }
         if object.kind == .storage && !label.isEmpty { return label }
         // Without reflection metadata a field has a place, but no name.
@@ -221,13 +221,13 @@ package struct LeakSearch<Reader: ObjectReader> {
         }
     }
 
-    private static var mostObjects: Int { 32 }
+    static var mostObjects: Int { 32 }
 
     private func largest(of component: Int32) -> Int32 {
         members[component].max { (size(of: $0), address(of: $1)) < (size(of: $1), address(of: $0)) } ?? 0
     }
 
-    private func leakedObject(_ node: Int32, _ callStack: CallStack) -> LeakedObject {
+    func leakedObject(_ node: Int32, _ callStack: CallStack) -> LeakedObject {
         var result = LeakedObject(address: address(of: node), size: Int(clamping: size(of: node)), callStack: callStack)
         guard let object = objects[Int(node)] else { return result }
         result.typeName = object.typeName

@@ -145,6 +145,12 @@ package final class ReferenceGraph: @unchecked Sendable {
         }
     }
 
+    /// Bytes that a block's owner may use: more than were asked for.
+    package func usableSize(of block: Int32) -> UInt64 {
+        let range = table.addresses(of: block)
+        return usableEnd(of: block, range) &- range.lowerBound
+    }
+
     /// Allocators round up, and Swift's arrays and tables ask for how much (malloc_usable_size) and use it all.
     private func usableEnd(of block: Int32, _ range: Range<UInt64>) -> UInt64 {
         let size = range.upperBound &- range.lowerBound

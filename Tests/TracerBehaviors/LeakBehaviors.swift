@@ -22,9 +22,18 @@ private func loseCycle() {
 }
 
 /// A stack that is gone keeps nothing.
-private func onThreadOfItsOwn(_ body: @escaping @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?) {
+func onThreadOfItsOwn(_ body: @escaping @Sendable () -> Void) {
+    final class Body {
+        let run: @Sendable () -> Void
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
     var handle = pthread_t()
-    pthread_create(&handle, nil, body, nil)
+    pthread_create(
+        &handle, nil,
+        { argument in
+            if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
+            return nil
+        }, Unmanaged.passRetained(Body(body)).toOpaque())
     pthread_join(handle, nil)
 }
 
@@ -37,7 +46,7 @@ private func loseBlock() -> Int {
 
 /// What the functions above left on the stack is written over: temporary memory lies there when it is small.
 @inline(never)
-private func scrub(_ depth: Int = 64) {
+func scrub(_ depth: Int = 64) {
     withUnsafeTemporaryAllocation(byteCount: 1000, alignment: 16) { bytes in
         for index in bytes.indices { bytes[index] = 0 }
         if depth > 0 { scrub(depth - 1) }
@@ -76,10 +85,7 @@ let leakBehaviors = [
     Behavior("A retain cycle is found, with the references around it and the line that made it") {
         try AllocationTracer.start()
         let (_, leak) = try found({ $0.kind == .cycle && $0.typeName?.contains("Branch") == true }) {
-            onThreadOfItsOwn { _ in
-                loseCycle()
-                return nil
-            }
+            onThreadOfItsOwn { loseCycle() }
         }
         try expect(leak.path.contains { $0.hasSuffix("Leaf.branch") }, "\(leak.path)")
         try expect(leak.path.contains { $0.hasSuffix("Branch.leaves") }, "\(leak.path)")
@@ -101,10 +107,7 @@ let leakBehaviors = [
         try AllocationTracer.start()
         var reports: [LeakReport] = []
         for count in 1...3 {
-            onThreadOfItsOwn { _ in
-                loseCycle()
-                return nil
-            }
+            onThreadOfItsOwn { loseCycle() }
             scrub()
             let snapshot = try AllocationTracer.takeSnapshot()
             reports.append(try AllocationTracer.findLeaks())

@@ -22,7 +22,7 @@ import TraceMalloc
 
 let behaviors =
     lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + threadBehaviors
-    + leakBehaviors
+    + leakBehaviors + cycleBehaviors
 
 switch CommandLine.arguments.dropFirst().first {
 case nil:
