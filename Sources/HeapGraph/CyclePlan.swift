@@ -89,6 +89,7 @@ extension LeakSearch {
     private func prove(
         _ component: Int32, _ incoming: [Int32: [Incoming]]
     ) throws(Doubt) -> (target: Int32, cleared: [CyclePlan.Reference]) {
+        for node in members[component] { try understand(node) }
         for node in members[component] { try account(for: node, incoming[node] ?? []) }
         // The counts are known: which object goes first, so that all others follow?
         for target in members[component] where objects[Int(target)]?.kind == .class {
@@ -104,8 +105,8 @@ extension LeakSearch {
         throw Doubt(sentence: "none of its objects is held by optional references of the others alone, so that all would be freed without them")
     }
 
-    /// All that is counted for an object is known.
-    private func account(for node: Int32, _ incoming: [Incoming]) throws(Doubt) {
+    /// All that the block refers to is known.
+    private func understand(_ node: Int32) throws(Doubt) {
         guard let object = objects[Int(node)] else {
             throw Doubt(sentence: "the memory at \(hexadecimal(address(of: node))), which is part of it, is no Swift object")
         }
@@ -116,6 +117,11 @@ extension LeakSearch {
         guard object.fieldsAreKnown else {
             throw Doubt(sentence: "not all fields of \(object.typeName) are known (its module has no reflection metadata)")
         }
+    }
+
+    /// All that is counted for an object is known.
+    private func account(for node: Int32, _ incoming: [Incoming]) throws(Doubt) {
+        guard let object = objects[Int(node)] else { return }
         func known(_ strength: HeapReference.Strength) -> Int { incoming.count { $0.reference.strength == strength } }
         for (word, counted, found) in [
             ("strong", object.strong, known(.strong)), ("unowned", object.unowned, known(.unowned)), ("weak", object.weak, known(.weak)),

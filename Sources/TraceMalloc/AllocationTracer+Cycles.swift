@@ -69,7 +69,7 @@ extension Tracer {
         /// Nil, or why the cycle is there still. Runs the program's `deinit`s.
         @inline(never)
         static func takeApart(_ plan: CyclePlan) -> String? {
-            for member in plan.members where retainCount(pointer(member.address)) != member.strong {
+            for member in plan.members where AllocationTracer.Runtime.strong(pointer(member.address)) != member.strong {
                 return "it has changed since it was looked at"
             }
             let target = pointer(plan.target)
@@ -95,7 +95,5 @@ extension Tracer {
         private static func pointer(_ address: HiddenAddress) -> UnsafeMutableRawPointer {
             UnsafeMutableRawPointer(bitPattern: UInt(address.value))!
         }
-
-        @_silgen_name("swift_retainCount") private static func retainCount(_ object: UnsafeMutableRawPointer) -> Int
     }
 }
