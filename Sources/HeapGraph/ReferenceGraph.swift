@@ -134,9 +134,10 @@ package final class ReferenceGraph: @unchecked Sendable {
         let range = table.addresses(of: block)
         let start = range.lowerBound
         let skipsFirst = isSideTable(range)
+        let isCached = range.count == Self.continuationSize && isCachedContinuation(start)
         return program.memory.forEachWord(in: start..<usableEnd(of: block, range)) { address, word in
             let offset = address &- start
-            if offset == 0 && skipsFirst { return }
+            if offset == 0 && skipsFirst || isCached && offset != Self.nextContinuation { return }
             var value = word & Self.addressMask
             // The second word of a Swift object: the address of its record of weak references, three bits to the right.
             if offset == 8 && word >> 62 == 3 { value = word << 3 & 0x0000_ffff_ffff_fff8 }
@@ -163,6 +164,24 @@ package final class ReferenceGraph: @unchecked Sendable {
         }
         let end = range.lowerBound &+ usable
         return Int(block) + 1 < table.count ? max(min(end, table.start(of: block + 1)), range.upperBound) : end
+    }
+
+    private static let continuationSize = 64
+    private static let nextContinuation: UInt64 = 16
+    private static let mostCached: UInt64 = 1 << 16
+
+    /// Dispatch keeps the records of work that is done for the next work, each in front of the next: what the work was about is in them
+    /// still. Kept ones count those behind them, in half of the second word.
+    private func isCachedContinuation(_ start: UInt64) -> Bool {
+        guard let count = cachedCount(start), let next = program.memory.word(at: start &+ Self.nextContinuation) else { return false }
+        if next == 0 { return count == 1 }
+        return next & 15 == 0 && table.find(next) >= 0 && cachedCount(next) == count - 1
+    }
+
+    private func cachedCount(_ start: UInt64) -> UInt64? {
+        guard let word = program.memory.word(at: start &+ 8), word >> 32 == 0 || word >> 32 == 0xffff_ffff else { return nil }
+        let count = word & 0xffff_ffff
+        return count > 0 && count < Self.mostCached ? count : nil
     }
 
     /// A record of weak references: it knows its object, and does not keep it.

@@ -60,6 +60,22 @@ struct LeakTests {
         #expect(program.freeze().leaks().leaks.flatMap(\.objects).map(\.address) == [weakly])
     }
 
+    @Test("A record of work that Dispatch keeps for later holds the next record, and not what the work was about")
+    func cachedContinuations() {
+        for isKept in [true, false] {
+            var program = MadeUpProgram()
+            let records = (0..<3).map { _ in program.block(words: 8) }
+            let done = program.block(words: 4)
+            program.global(records[0])
+            for (index, record) in records.enumerated() {
+                program.set(record + 8, isKept ? UInt64(3 - index) | 0xffff_ffff << 32 : 0)
+                program.set(record + 16, index < 2 ? records[index + 1] : 0)
+                program.set(record + 40, done)
+            }
+            #expect(program.freeze().leaks().leaked.count == (isKept ? 1 : 0))
+        }
+    }
+
     @Test("A list of 200,000 blocks is one leak, or none")
     func deepList() {
         for isHeld in [false, true] {
