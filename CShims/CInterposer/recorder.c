@@ -122,7 +122,8 @@ bool tm_try_shared_ring(uint32_t kind, const void *block) {
     if (!tm_swap32(&ring->lock, 0, 1)) return false;
     if (ring->capacity == 0) tm_store32(&ring->capacity, tm_recording.header->ring_capacity_start);
     struct tm_thread nobody = {
-        .ring = ring, .events = tm_recording.events, .head = tm_load64(&ring->head), .tail = tm_load64(&ring->tail), .capacity = ring->capacity};
+        .ring = ring, .events = tm_recording.events, .capacity = ring->capacity, .head = tm_load64(&ring->head),
+        .tail = tm_load64(&ring->tail)};
     bool has_room = nobody.head - nobody.tail < nobody.capacity;
     if (has_room) tm_put_event(&nobody, false, kind, (uintptr_t)block, 0, 0);
     tm_shared_ring_unlock();

@@ -73,7 +73,9 @@ final class ObjectObserver {
     func passed(_ clock: UInt64, _ ledger: Unsafe.Ledger) {
         if case .begins(let time, let end) = stage, time < clock {
             for index in readings.indices {
-                guard let block = ledger.live.block(at: readings[index].address.value), ledger.rows.rows[block.row].isObjects else { continue }
+                guard let block = ledger.live.block(at: readings[index].address.value), ledger.rows.rows[block.row].isObjects else {
+                    continue
+                }
                 readings[index].node = ledger.rows.rows[block.row].node
                 readings[index].birth = block.birth
             }
@@ -93,7 +95,9 @@ final class ObjectObserver {
         let begin = region.now()
         let words = Unsafe.words(at: addresses, ofProcess: pid)
         let end = region.now()
-        for (address, word) in zip(addresses, words) where word != 0 { readings.append(Reading(address: HiddenAddress(address), word: word)) }
+        for (address, word) in zip(addresses, words) where word != 0 {
+            readings.append(Reading(address: HiddenAddress(address), word: word))
+        }
         if !readings.isEmpty { stage = .begins(begin, end: end) }
     }
 

@@ -83,7 +83,8 @@ extension Recording {
         let header = region.header.pointee
         let totals = merge.ledger.totals
         let knowsAll =
-            isFromStart && !isReallocating && header.own_moments == 0 && header.reentrant_events == 0 && header.lost_events == 0 && totals.unknownFrees == 0 && totals.forgotten == 0
+            isFromStart && !isReallocating && header.own_moments == 0 && header.reentrant_events == 0 && header.lost_events == 0
+            && totals.unknownFrees == 0 && totals.forgotten == 0
         let isEnding = tm_load32(exitWord) == TM_EXIT_WAITING.rawValue
         let exit = isEnding ? (thread: Int32(truncatingIfNeeded: header.exit_thread), stack: header.exit_stack) : nil
         var heap = FrozenHeap(image: HeapImage(memory, blocks: blocks, knowsAllBlocks: knowsAll, exit: exit), snapshot: snapshot)

@@ -49,7 +49,8 @@ extension LeakSearch {
             let first = ring[0].node
             func callStack(_ node: Int32) -> CallStack { named[stack(of: node)] ?? CallStack([]) }
             var leak = Leak(
-                kind: .cycle, typeName: objects[Int(first)]?.typeName, path: ring.map { step($0.node, $0.label) }, callStack: callStack(first))
+                kind: .cycle, typeName: objects[Int(first)]?.typeName, path: ring.map { step($0.node, $0.label) },
+                callStack: callStack(first))
             leak.instances = 1
             leak.own = head.own
             leak.total = head.total
@@ -78,7 +79,7 @@ extension LeakSearch {
             guard let object = objects[Int(node)] else { continue }
             for reference in reader.references(of: object, size: graph.usableSize(of: nodes[Int(node)])) {
                 guard let block = graph.block(at: reference.target), graph.blocks[Int(block)].address == reference.target,
-                    let target = nodeOfBlock[block], cycles.contains(components.component[Int(target)])
+                    let target = self.node(of: block), cycles.contains(components.component[Int(target)])
                 else { continue }
                 incoming[target, default: []].append(Incoming(holder: node, reference: reference))
             }
@@ -102,7 +103,8 @@ extension LeakSearch {
             }
             return (target, cleared)
         }
-        throw Doubt(sentence: "none of its objects is held by optional references of the others alone, so that all would be freed without them")
+        throw Doubt(
+            sentence: "none of its objects is held by optional references of the others alone, so that all would be freed without them")
     }
 
     /// All that the block refers to is known.

@@ -11,7 +11,8 @@ package struct LeakSearch<Reader: ObjectReader> {
     var reader: Reader
     /// The unreached blocks, ascending by address.
     let nodes: [Int32]
-    private(set) var nodeOfBlock: [Int32: Int32] = [:]
+    /// By block; -1: it is none.
+    private let nodeOfBlock: [Int32]
     let objects: [HeapObject?]
     /// References that can own, and their labels where known.
     let edges: AdjacencyLists
@@ -26,13 +27,14 @@ package struct LeakSearch<Reader: ObjectReader> {
         self.reader = reader
         let nodes = Self.unreached(graph)
         self.nodes = nodes
-        nodeOfBlock.reserveCapacity(nodes.count)
-        for (node, block) in nodes.enumerated() { nodeOfBlock[block] = Int32(node) }
+        var nodeOf = [Int32](repeating: -1, count: graph.blocks.count)
+        for (node, block) in nodes.enumerated() { nodeOf[Int(block)] = Int32(node) }
+        nodeOfBlock = nodeOf
         var reader = reader
         var objects: [HeapObject?] = []
+        objects.reserveCapacity(nodes.count)
         var edges = AdjacencyLists()
         var labels: [String] = []
-        let nodeOf = nodeOfBlock
         for block in nodes {
             let one = graph.blocks[Int(block)]
             let object = reader.object(at: one.address, size: one.size)
@@ -40,16 +42,18 @@ package struct LeakSearch<Reader: ObjectReader> {
             let known = object.map { Self.known($0, graph.usableSize(of: block), &reader) } ?? [:]
             var found: [Int32] = []
             _ = graph.forEachReference(of: block) { offset, target in
-                guard let node = nodeOf[target] else { return }
+                let node = nodeOf[Int(target)]
+                guard node >= 0 else { return }
                 let reference = known[offset]
                 if let reference, !reference.canOwn { return }
                 found.append(node)
                 labels.append(reference?.label ?? "")
             }
             // An object that holds itself: of blocks that are no objects such words say nothing.
-            let own = known.values.filter { $0.target == one.address && $0.canOwn }.min { $0.offset < $1.offset }
-            if let own, let node = nodeOf[block] {
-                found.append(node)
+            if !known.isEmpty,
+                let own = known.values.filter({ $0.target == one.address && $0.canOwn }).min(by: { $0.offset < $1.offset })
+            {
+                found.append(nodeOf[Int(block)])
                 labels.append(own.label)
             }
             edges.add(found)
@@ -59,14 +63,18 @@ package struct LeakSearch<Reader: ObjectReader> {
         self.edges = edges
         self.labels = labels
         components = StrongComponents(edges)
-        var sorted = AdjacencyLists()
-        var byComponent = [[Int32]](repeating: [], count: components.count)
-        for node in 0..<Int32(nodes.count) { byComponent[Int(components.component[Int(node)])].append(node) }
-        for list in byComponent { sorted.add(list) }
-        members = sorted
-        isCycle = byComponent.map { list in
-            list.count > 1 ? list.contains { objects[Int($0)] != nil } : list.first.map { edges[$0].contains($0) } ?? false
+        let groups = AdjacencyLists(groups: components.component, count: components.count)
+        members = groups
+        isCycle = (0..<Int32(components.count)).map { component in
+            let list = groups[component]
+            return list.count > 1 ? list.contains { objects[Int($0)] != nil } : list.first.map { edges[$0].contains($0) } ?? false
         }
+    }
+
+    /// The node of an unreached block.
+    func node(of block: Int32) -> Int32? {
+        let node = nodeOfBlock[Int(block)]
+        return node >= 0 ? node : nil
     }
 
     private static func unreached(_ graph: ReferenceGraph) -> [Int32] {

@@ -17,8 +17,9 @@ extension AllocationTracer {
     ///   sees a reference that is nil which never was, and a `let` that has changed.
     ///
     /// A cycle is left alone unless it is proved that nobody but its own objects can come by it: the metadata must describe all of
-    /// their fields, and account for every strong, unowned and weak reference that their counts tell. So what a task is part of stays, what a
-    /// weak reference outside still leads to, and what no optional references hold. ``CycleCollection/refused`` has the reason for each.
+    /// their fields, and account for every strong, unowned and weak reference that their counts tell. So what a task is part of stays,
+    /// what a weak reference outside still leads to, and what no optional references hold. ``CycleCollection/refused`` has the reason
+    /// for each.
     ///
     /// Costs what ``findLeaks()`` costs.
     ///

@@ -55,7 +55,9 @@ while Date() < end {
     let channels = try (0..<32).map { index in
         try ClientBootstrap(group: group)
             .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(Client(left: 50, size: 100 + index * 331)) }
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(Client(left: 50, size: 100 + index * 331))
+                }
             }
             .connect(host: "127.0.0.1", port: port).wait()
     }
