@@ -106,7 +106,8 @@ static void *work(void *argument) {
             table = realloc(table, (count + count / 2 + 8) * sizeof *table);
             for (size_t end = count + count / 2 + 8; count < end; count++) {
                 struct node *last = NULL;
-                for (int i = 0; i < 3; i++) {
+                // The large ones are there for the size of the table.
+                for (int i = 0; i < 3 && (most < 1000 || count % 16 == 0); i++) {
                     struct node *node = malloc(sizeof *node);
                     node->next = last;
                     last = node;
