@@ -15,6 +15,8 @@ package final class ReferenceGraph: @unchecked Sendable {
     package private(set) var rootHits: [RootHit] = []
     /// Blocks whose contents were not readable as a whole.
     package private(set) var unreadableBlocks = 0
+    /// Records that Dispatch keeps for later work: only their links mean something.
+    private let keptRecords: Set<Int32>
     private var queue: [Int32] = []
 
     /// A word of a root that refers to a block.
@@ -35,6 +37,7 @@ package final class ReferenceGraph: @unchecked Sendable {
         let sound = program.blocks.filter { $0.address > 0 && $0.address < 1 << 47 && $0.size < 1 << 47 }
         blocks = Self.merged(sound, roots.unknownBlocks)
         table = BlockTable(blocks)
+        keptRecords = KeptRecords(program, table).blocks
         parents = .allocate(capacity: max(blocks.count, 1))
         parents.initialize(repeating: -1, count: max(blocks.count, 1))
         queue.reserveCapacity(blocks.count)
@@ -134,10 +137,10 @@ package final class ReferenceGraph: @unchecked Sendable {
         let range = table.addresses(of: block)
         let start = range.lowerBound
         let skipsFirst = isSideTable(range)
-        let isCached = range.count == Self.continuationSize && isCachedContinuation(start)
+        let isKept = !keptRecords.isEmpty && keptRecords.contains(block)
         return program.memory.forEachWord(in: start..<usableEnd(of: block, range)) { address, word in
             let offset = address &- start
-            if offset == 0 && skipsFirst || isCached && offset != Self.nextContinuation { return }
+            if offset == 0 && skipsFirst || isKept && offset != KeptRecords.next { return }
             var value = word & Self.addressMask
             // The second word of a Swift object: the address of its record of weak references, three bits to the right.
             if offset == 8 && word >> 62 == 3 { value = word << 3 & 0x0000_ffff_ffff_fff8 }
@@ -164,24 +167,6 @@ package final class ReferenceGraph: @unchecked Sendable {
         }
         let end = range.lowerBound &+ usable
         return Int(block) + 1 < table.count ? max(min(end, table.start(of: block + 1)), range.upperBound) : end
-    }
-
-    private static let continuationSize = 64
-    private static let nextContinuation: UInt64 = 16
-    private static let mostCached: UInt64 = 1 << 16
-
-    /// Dispatch keeps the records of work that is done for the next work, each in front of the next: what the work was about is in them
-    /// still. Kept ones count those behind them, in half of the second word.
-    private func isCachedContinuation(_ start: UInt64) -> Bool {
-        guard let count = cachedCount(start), let next = program.memory.word(at: start &+ Self.nextContinuation) else { return false }
-        if next == 0 { return count == 1 }
-        return next & 15 == 0 && table.find(next) >= 0 && cachedCount(next) == count - 1
-    }
-
-    private func cachedCount(_ start: UInt64) -> UInt64? {
-        guard let word = program.memory.word(at: start &+ 8), word >> 32 == 0 || word >> 32 == 0xffff_ffff else { return nil }
-        let count = word & 0xffff_ffff
-        return count > 0 && count < Self.mostCached ? count : nil
     }
 
     /// A record of weak references: it knows its object, and does not keep it.
