@@ -9,6 +9,7 @@
 
 #include "caller.h"
 #include "exit_check.h"
+#include "own_frees.h"
 #include "real_allocator.h"
 #include "recorder.h"
 #include "startup_arena.h"
@@ -23,30 +24,45 @@
 // The real functions are known by then.
 static inline bool is_off(void) { return __builtin_expect(__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) == TM_OFF, 1); }
 
-// Memory for a call that is not recorded: the tracer's own comes from the arena.
+// What a moment of the tracer's own allocates is cleared: parts that it leaves unused would hold what the program left there, and
+// a search for leaks takes addresses in them for references. Larger blocks are fresh from the kernel.
+#define LARGEST_CLEARED ((size_t)32 << 20)
+static void *clear_own(void *block) {
+    if (!block || !tm_thread.ignored) return block;
+    size_t size = tm_real.malloc_usable_size(block);
+    return size <= LARGEST_CLEARED ? memset(block, 0, size) : block;
+}
+
+// Memory for a call that is not recorded: the tracer's own comes from the arena at start-up.
 static void *pass_allocate(size_t size, size_t alignment, bool cleared) {
     if (UNLIKELY(tm_thread.internal || !tm_real_is_known)) {
         void *block = tm_arena_allocate(size, alignment);  // the arena's memory is zero
         if (block) return block;
         if (!tm_real_is_known) return NULL;
     }
-    if (alignment) return tm_real.memalign(alignment, size);
-    return cleared ? tm_real.calloc(1, size) : tm_real.malloc(size);
+    if (alignment) return clear_own(tm_real.memalign(alignment, size));
+    return cleared || tm_thread.ignored ? tm_real.calloc(1, size) : tm_real.malloc(size);
+}
+
+// The same for a free. In a moment of the tracer's own the block may be the program's.
+static __attribute__((noinline)) void pass_free(struct tm_thread *thread, void *block) {
+    if (thread->ignored && !thread->internal) tm_own_free(thread, block);
+    else tm_real.free(block);
 }
 
 static void *pass_reallocate(void *block, size_t size) {
     if (!block) return pass_allocate(size, 0, false);
     bool in_arena = tm_arena_owns(block);
-    if (!in_arena && !tm_thread.internal) return tm_real.realloc(block, size);
+    if (!in_arena && !tm_thread.internal && !tm_thread.ignored) return tm_real.realloc(block, size);
     if (size == 0) {
-        if (!in_arena) tm_real.free(block);
+        if (!in_arena) pass_free(&tm_thread, block);
         return NULL;
     }
     size_t before = in_arena ? tm_arena_size(block) : tm_real.malloc_usable_size(block);
     void *moved = pass_allocate(size, 0, false);
     if (!moved) return NULL;
     memcpy(moved, block, before < size ? before : size);
-    if (!in_arena) tm_real.free(block);
+    if (!in_arena) pass_free(&tm_thread, block);
     return moved;
 }
 
@@ -95,8 +111,12 @@ TM_TRACED void traced_free(void *block) {
     if (UNLIKELY(!block || tm_arena_owns(block))) return;
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
-    if (!tm_sampled_blocks_may_have(block) || UNLIKELY(!tm_enter(thread, &epoch))) {
+    if (!tm_sampled_blocks_may_have(block)) {
         tm_real.free(block);
+        return;
+    }
+    if (UNLIKELY(!tm_enter(thread, &epoch))) {
+        pass_free(thread, block);
         return;
     }
     tm_freeing(thread, TM_EVENT_FREE, block);
@@ -187,7 +207,11 @@ TM_TRACED int traced_posix_memalign(void **block, size_t alignment, size_t size)
     struct tm_thread *thread = &tm_thread;
     if (tm_is_passed_over(thread, size)) return tm_real.posix_memalign(block, alignment, size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
-        if (!thread->internal && tm_real_is_known) return tm_real.posix_memalign(block, alignment, size);
+        if (!thread->internal && tm_real_is_known) {
+            int failed = tm_real.posix_memalign(block, alignment, size);
+            if (!failed) clear_own(*block);
+            return failed;
+        }
         void *result = pass_allocate(size, alignment, false);
         if (!result) return ENOMEM;
         *block = result;
@@ -209,7 +233,7 @@ TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
         uint64_t epoch;                                                                               \
         struct tm_thread *thread = &tm_thread;                                                        \
         if (UNLIKELY(!tm_enter(thread, &epoch))) {                                                    \
-            if (!thread->internal && tm_real_is_known) return tm_real.name arguments;                 \
+            if (!thread->internal && tm_real_is_known) return clear_own(tm_real.name arguments);      \
             return pass_allocate(size, alignment, false);                                             \
         }                                                                                             \
         void *block = tm_real.name arguments;                                                         \

@@ -118,6 +118,19 @@ void tm_shared_ring_unlock(void) {
     if (tm_exchange32(lock, 0) == 2) tm_futex_wake(lock, 1);
 }
 
+bool tm_try_shared_ring(uint32_t kind, const void *block) {
+    struct tm_ring *ring = &tm_recording.rings[0];
+    if (!tm_swap32(&ring->lock, 0, 1)) return false;
+    if (ring->capacity == 0) tm_store32(&ring->capacity, tm_recording.header->ring_capacity_start);
+    struct tm_thread nobody = {
+        .ring = ring, .events = tm_recording.events, .capacity = ring->capacity, .head = tm_load64(&ring->head),
+        .tail = tm_load64(&ring->tail)};
+    bool has_room = nobody.head - nobody.tail < nobody.capacity;
+    if (has_room) tm_put_event(&nobody, kind, (uintptr_t)block, 0, 0);
+    tm_shared_ring_unlock();
+    return has_room;
+}
+
 // Takes part in the recording `epoch`. On return the thread is ready; ring 0 is left locked if the thread shares it.
 static void join(struct tm_thread *thread) {
     uint64_t ring = take_ring((uint32_t)tm_thread_id());

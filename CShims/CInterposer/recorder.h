@@ -121,6 +121,19 @@ static inline bool tm_is_sampled_again(const void *block) {
     return tm_sampled_blocks.interval == 0 || tm_sampled_blocks_add(block);
 }
 
+// What a moment of the tracer's own has to be given back.
+struct tm_word {
+    uint64_t epoch;
+    uint32_t ignored;
+};
+
+// Whether something may be said, also from such a moment. tm_word_end follows in any case.
+bool tm_word_begin(struct tm_thread *thread, struct tm_word *word);
+void tm_word_end(struct tm_thread *thread, const struct tm_word *word, bool entered);
+
+// Says something about a block on ring 0, without ever waiting. False: there is no room, or somebody else is at it.
+bool tm_try_shared_ring(uint32_t kind, const void *block);
+
 // A block exists now: say it after the real call. False: it is not one of the sampled ones. In the hook itself: a tm_caller
 // that is passed to a function goes over the stack, and is read there before its words have arrived (5 ns).
 static inline __attribute__((always_inline)) bool tm_allocated(

@@ -5,16 +5,10 @@
 
 #include "caller.h"
 #include "interposer.h"
+#include "own_frees.h"
 #include "recorder.h"
 
-// What a moment of the tracer's own has to be given back.
-struct word {
-    uint64_t epoch;
-    uint32_t ignored;
-};
-
-// Whether something may be said. word_end follows in any case.
-static bool word_begin(struct tm_thread *thread, struct word *word) {
+bool tm_word_begin(struct tm_thread *thread, struct tm_word *word) {
     word->ignored = thread->ignored;
     if (word->ignored) {
         thread->epoch = thread->epoch_outside;
@@ -23,7 +17,7 @@ static bool word_begin(struct tm_thread *thread, struct word *word) {
     return tm_enter(thread, &word->epoch);
 }
 
-static void word_end(struct tm_thread *thread, const struct word *word, bool entered) {
+void tm_word_end(struct tm_thread *thread, const struct tm_word *word, bool entered) {
     if (entered) tm_leave(thread, word->epoch);
     if (!word->ignored) return;
     thread->epoch_outside = thread->epoch;
@@ -33,13 +27,13 @@ static void word_end(struct tm_thread *thread, const struct word *word, bool ent
 
 bool tm_say(enum tm_control control, const char *text) {
     struct tm_thread *thread = &tm_thread;
-    struct word word;
-    bool entered = word_begin(thread, &word);
+    struct tm_word word;
+    bool entered = tm_word_begin(thread, &word);
     if (entered) {
         uint64_t argument = text && *text ? tm_text_add(text, strlen(text)) : 0;
         tm_put_event(thread, TM_EVENT_CONTROL, control, argument, 0);
     }
-    word_end(thread, &word, entered);
+    tm_word_end(thread, &word, entered);
     return entered;
 }
 
@@ -51,13 +45,13 @@ bool tm_clear(void) { return tm_say(TM_CONTROL_CLEAR, NULL); }
 // Both events under one entry: on a ring that several threads share nothing comes between them.
 static bool say_of_range(uint32_t kind, uint32_t domain, const void *address, uint64_t size, uint32_t stack) {
     struct tm_thread *thread = &tm_thread;
-    struct word word;
-    bool entered = word_begin(thread, &word);
+    struct tm_word word;
+    bool entered = tm_word_begin(thread, &word);
     if (entered) {
         tm_put_event(thread, TM_EVENT_DOMAIN, domain, 0, 0);
         tm_put_event(thread, kind, (uintptr_t)address, size, stack);
     }
-    word_end(thread, &word, entered);
+    tm_word_end(thread, &word, entered);
     return entered;
 }
 
@@ -70,8 +64,8 @@ bool tm_untrack(uint32_t domain, const void *address) { return say_of_range(TM_E
 __attribute__((noinline)) uint32_t tm_stack_here(unsigned own_frames) {
     struct tm_caller caller = TM_CALLER;
     struct tm_thread *thread = &tm_thread;
-    struct word word;
-    bool entered = word_begin(thread, &word);
+    struct tm_word word;
+    bool entered = tm_word_begin(thread, &word);
     uint32_t stack = entered ? tm_unwinder_stack(thread->unwinder, caller.pc, caller.sp, caller.fp) : 0;
     for (; own_frames && stack >= TM_NODE_FIRST && stack < TM_NODES_MAX; own_frames--) {
         // The outermost frame stays: a stack has one at least.
@@ -79,7 +73,7 @@ __attribute__((noinline)) uint32_t tm_stack_here(unsigned own_frames) {
         if (parent < TM_NODE_FIRST) break;
         stack = parent;
     }
-    word_end(thread, &word, entered);
+    tm_word_end(thread, &word, entered);
     return stack;
 }
 
@@ -89,11 +83,15 @@ void tm_ignore_begin(void) {
     if (thread->ignored++) return;
     thread->epoch_outside = thread->epoch;
     thread->epoch = TM_INSIDE;
+    // What it allocates is not recorded, and may belong to the Swift runtime: not all blocks are known any more.
+    if (__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) >= TM_FIRST_EPOCH) tm_store64(&tm_recording.header->own_moments, 1);
 }
 
 void tm_ignore_end(void) {
     struct tm_thread *thread = &tm_thread;
-    if (--thread->ignored == 0) thread->epoch = thread->epoch_outside;
+    if (--thread->ignored) return;
+    thread->epoch = thread->epoch_outside;
+    tm_own_frees_end(thread);
 }
 
 uint64_t tm_recording_now(void) {

@@ -74,8 +74,9 @@ public struct Leak: Hashable, Sendable {
 
 /// One block of a leak.
 public struct LeakedObject: Hashable, Sendable {
-    /// Where it is.
-    public package(set) var address: UInt64
+    /// Where it is. A report that is kept does not keep what it reports, in the eyes of the next search.
+    public var address: UInt64 { hidden.value }
+    private var hidden: HiddenAddress
     /// Requested bytes.
     public package(set) var size: Int
     /// Swift type; nil for other memory.
@@ -90,7 +91,7 @@ public struct LeakedObject: Hashable, Sendable {
     public package(set) var callStack: CallStack
 
     package init(address: UInt64, size: Int, typeName: String? = nil, callStack: CallStack) {
-        self.address = address
+        hidden = HiddenAddress(address)
         self.size = size
         self.typeName = typeName
         self.callStack = callStack

@@ -18,6 +18,7 @@ package struct LiveFigures: Sendable {
 /// and what it allocates for answers, are not recorded: `prologue` runs first on the thread and sees to that.
 package final class LocalCollector: Sendable {
     private let bell: Unsafe.Bell
+    private let settlesFrees: @Sendable () -> Bool
     private let inbox = Mutex(Inbox())
 
     private struct Inbox {
@@ -31,13 +32,17 @@ package final class LocalCollector: Sendable {
         var answer: @Sendable (Recording) -> Void
     }
 
-    /// - Parameter file: the recording's descriptor; the collector closes it.
+    /// - Parameters:
+    ///   - file: the recording's descriptor; the collector closes it.
+    ///   - settlesFrees: records frees of the tracer's own moments that wait for room; false: some still do.
     package init(
-        file: Int32, objectTypes: ObjectTypeSource? = nil, prologue: @escaping @Sendable () -> Void
+        file: Int32, objectTypes: ObjectTypeSource? = nil, settlesFrees: @escaping @Sendable () -> Bool = { true },
+        prologue: @escaping @Sendable () -> Void
     ) throws(RecordingError) {
         let region = try Unsafe.Region(file: file, path: "of this process")
         guard let bell = Unsafe.Bell(watches: false) else { throw .outOfMemory(needed: "the collector's thread") }
         self.bell = bell
+        self.settlesFrees = settlesFrees
         let recording = Unsafe.Handover(value: try Recording(region: region, name: "this process"))
         let isStarted = Unsafe.Thread.start { [self] in
             prologue()
@@ -70,7 +75,13 @@ package final class LocalCollector: Sendable {
 
     /// This process's heap: all of its threads stand still for a moment.
     package func freeze(at clock: UInt64, frameLimit: Int) throws(RecordingError) -> FrozenHeap {
-        let result: Result<FrozenHeap, RecordingError> = ask(clock) { recording in
+        let result: Result<FrozenHeap, RecordingError> = ask(clock) { [settlesFrees] recording in
+            // What the tracer let go of holds nothing, and is no block any more. Each round makes room for more of it.
+            for _ in 0..<Self.mostRounds {
+                let isSettled = settlesFrees()
+                _ = recording.round()
+                if isSettled { break }
+            }
             do throws(RecordingError) { return .success(try recording.freezeThisProcess(frameLimit: frameLimit)) } catch {
                 return .failure(error)
             }
@@ -105,6 +116,8 @@ package final class LocalCollector: Sendable {
         bell.ring()
         return box.take()
     }
+
+    private static let mostRounds = 10_000
 
     // MARK: The thread
 

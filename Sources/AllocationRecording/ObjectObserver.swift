@@ -20,7 +20,7 @@ final class ObjectObserver {
     }
 
     private struct Reading {
-        var address: UInt64
+        var address: HiddenAddress
         var word: UInt64
         /// The stack and birth of the block that was there when the reading began; node 0: none.
         var node: UInt32 = 0
@@ -48,7 +48,7 @@ final class ObjectObserver {
     private var sights: [UInt32: Sight] = [:]
     private var readings: [Reading] = []
     private var stage = Stage.none
-    private var looks: [UInt64: Look] = [:]
+    private var looks: [HiddenAddress: Look] = [:]
 
     private static let mostTypes = 1 << 16
     private static let mostLooks = 2_000_000
@@ -73,7 +73,9 @@ final class ObjectObserver {
     func passed(_ clock: UInt64, _ ledger: Unsafe.Ledger) {
         if case .begins(let time, let end) = stage, time < clock {
             for index in readings.indices {
-                guard let block = ledger.live.block(at: readings[index].address), ledger.rows.rows[block.row].isObjects else { continue }
+                guard let block = ledger.live.block(at: readings[index].address.value), ledger.rows.rows[block.row].isObjects else {
+                    continue
+                }
                 readings[index].node = ledger.rows.rows[block.row].node
                 readings[index].birth = block.birth
             }
@@ -93,12 +95,14 @@ final class ObjectObserver {
         let begin = region.now()
         let words = Unsafe.words(at: addresses, ofProcess: pid)
         let end = region.now()
-        for (address, word) in zip(addresses, words) where word != 0 { readings.append(Reading(address: address, word: word)) }
+        for (address, word) in zip(addresses, words) where word != 0 {
+            readings.append(Reading(address: HiddenAddress(address), word: word))
+        }
         if !readings.isEmpty { stage = .begins(begin, end: end) }
     }
 
     private func judge(_ reading: Reading, _ ledger: Unsafe.Ledger) {
-        guard let block = ledger.live.block(at: reading.address), ledger.rows.rows[block.row].node == reading.node,
+        guard let block = ledger.live.block(at: reading.address.value), ledger.rows.rows[block.row].node == reading.node,
             let type = type(reading.word)
         else { return }
         if block.birth == reading.birth {
@@ -138,7 +142,7 @@ final class ObjectObserver {
             guard let type = type(word) else { continue }
             let node = ledger.rows.rows[block.row].node
             if sights[node]?.types.contains(type) != true { sights[node, default: Sight()].types.append(type) }
-            looks[block.address] = Look(birth: block.birth, type: type)
+            looks[HiddenAddress(block.address)] = Look(birth: block.birth, type: type)
         }
     }
 
@@ -159,7 +163,7 @@ final class ObjectObserver {
             for type in seen { live[key(stackOfRow[row], type), default: .zero] += .zero }
         }
         ledger.live.visit { block in
-            guard let look = looks[block.address], look.birth == block.birth, block.row < stackOfRow.count else { return }
+            guard let look = looks[HiddenAddress(block.address)], look.birth == block.birth, block.row < stackOfRow.count else { return }
             let key = key(stackOfRow[block.row], look.type)
             let count = ledger.count(of: block)
             if live[key] != nil { live[key, default: .zero] += Tally(bytes: block.size &* count, count: count) }

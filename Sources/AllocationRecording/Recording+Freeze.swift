@@ -71,10 +71,20 @@ extension Recording {
                     address: block.address, size: UInt64(block.size), stack: stackOfRow[block.row], generation: Int32(block.generation)))
         }
         blocks.sort { $0.address < $1.address }
+        // In the middle of a realloc a block is at its old place or at a new one, of which nothing is known yet.
+        var isReallocating = false
+        merge.ledger.visitReleases { block in
+            isReallocating = true
+            guard let block else { return }
+            blocks.insert(
+                released: FrozenProcess.Block(
+                    address: block.address, size: UInt64(block.size), stack: stackOfRow[block.row], generation: Int32(block.generation)))
+        }
         let header = region.header.pointee
         let totals = merge.ledger.totals
         let knowsAll =
-            isFromStart && header.reentrant_events == 0 && header.lost_events == 0 && totals.unknownFrees == 0 && totals.forgotten == 0
+            isFromStart && !isReallocating && header.own_moments == 0 && header.reentrant_events == 0 && header.lost_events == 0
+            && totals.unknownFrees == 0 && totals.forgotten == 0
         let isEnding = tm_load32(exitWord) == TM_EXIT_WAITING.rawValue
         let exit = isEnding ? (thread: Int32(truncatingIfNeeded: header.exit_thread), stack: header.exit_stack) : nil
         var heap = FrozenHeap(image: HeapImage(memory, blocks: blocks, knowsAllBlocks: knowsAll, exit: exit), snapshot: snapshot)
@@ -148,6 +158,20 @@ extension Recording {
 
     func letEnd() {
         if tm_swap32(exitWord, TM_EXIT_WAITING.rawValue, TM_EXIT_CHECKED.rawValue) { _ = tm_futex_wake(exitWord, .max) }
+    }
+}
+
+extension [FrozenProcess.Block] {
+    /// Adds a block that may be gone already, unless others are in its place. Ascending by address.
+    fileprivate mutating func insert(released block: FrozenProcess.Block) {
+        var (low, high) = (0, count)
+        while low < high {
+            let middle = (low + high) / 2
+            if self[middle].address < block.address { low = middle + 1 } else { high = middle }
+        }
+        let isBehind = low == 0 || self[low - 1].address &+ self[low - 1].size <= block.address
+        let isBefore = low == count || self[low].address >= block.address &+ Swift.max(block.size, 1)
+        if isBehind && isBefore { insert(block, at: low) }
     }
 }
 

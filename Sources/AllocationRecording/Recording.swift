@@ -51,7 +51,7 @@ final class Recording {
     /// By number, without number 0.
     var threadNames: [ThreadName] = []
     var nextNaming = UInt64.max
-    /// Tail of each ring when its last owner ended.
+    /// What each ring's owners had said when the last one ended.
     private var countedTails: [UInt64] = []
 
     /// A recording is found within this time of its start, however busy the machine is.
@@ -162,11 +162,11 @@ final class Recording {
     }
 
     /// Threads that allocated, those that are alive included.
-    var threadCount: Int { threads + (0..<countedTails.count).count { merge.cursors[$0].tail != countedTails[$0] } }
+    var threadCount: Int { threads + (0..<countedTails.count).count { merge.cursors[$0].said != countedTails[$0] } }
 
     private func countThread(_ index: Int) {
-        if merge.cursors[index].tail != countedTails[index] { threads += 1 }
-        countedTails[index] = merge.cursors[index].tail
+        if merge.cursors[index].said != countedTails[index] { threads += 1 }
+        countedTails[index] = merge.cursors[index].said
     }
 
     /// Producers are not served any more: nobody may wait for us.
@@ -221,7 +221,7 @@ final class Recording {
                 }
                 // Rings that did not exist in the last round hold nothing older than that.
                 merge.cursors.base[index].floor = lastRound
-                countedTails.append(merge.cursors[index].tail)
+                countedTails.append(merge.cursors[index].said)
             }
             let cursor = merge.cursors.base + index
             let ring = cursor.pointee.ring
@@ -286,7 +286,7 @@ final class Recording {
             merge.renumberThreads()
             threadNames = []
             threads = 0
-            for ring in 0..<countedTails.count { countedTails[ring] = merge.cursors[ring].tail }
+            for ring in 0..<countedTails.count { countedTails[ring] = merge.cursors[ring].said }
         case TM_CONTROL_FORGET.rawValue: isSound = merge.ledger.forget()
         default: giveUp("it holds an unknown control event")
         }

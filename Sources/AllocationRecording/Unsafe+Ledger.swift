@@ -181,6 +181,13 @@ extension Unsafe {
             }
         }
 
+        /// In a moment of the tracer's own, which may free blocks of its own, too.
+        mutating func freeIfKnown(address: UInt64, clock: UInt64) {
+            guard let block = live.remove(address) else { return }
+            subtract(block)
+            countFree(block, clock: clock)
+        }
+
         mutating func release(address: UInt64, ring: Int, clock: UInt64) -> Bool {
             // Only ring 0 serves several threads, which may all be in a realloc.
             if ring != 0 || releaseCount >= Self.mostReleases {
@@ -213,6 +220,11 @@ extension Unsafe {
         mutating func fail(address: UInt64, ring: Int) -> Bool {
             guard let release = takeRelease(ring: ring, address: address) else { return true }
             return restore(release)
+        }
+
+        /// The blocks that threads are reallocating; nil: one that is not known.
+        func visitReleases(_ body: (Block?) -> Void) {
+            for index in 0..<releaseCount { body(releases[index].isKnown ? releases[index].block : nil) }
         }
 
         /// A ring ended: its thread will not finish the realloc that it had begun.

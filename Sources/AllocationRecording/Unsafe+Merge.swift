@@ -26,6 +26,9 @@ extension Unsafe {
         var thread = 0
         /// What the next event is about, after one that names a domain; 0: nothing was named.
         var domain: UInt64 = 0
+        /// Events that say nothing of the thread.
+        var ownFrees: UInt64 = 0
+        var said: UInt64 { tail &- ownFrees }
         var wokenTail: UInt64 = 0
         var sweptHead: UInt64 = 0
     }
@@ -160,6 +163,7 @@ extension Unsafe {
             var key = cursor.pointee.key
             var last = cursor.pointee.last
             var stop: Stop?
+            var ownFrees: UInt64 = 0
             let prefetches = ledger.byteCount > Self.cacheSize
             loop: while position != end {
                 let event = events + Int(position & mask)
@@ -184,6 +188,9 @@ extension Unsafe {
                     // The thread has allocated blocks since that were not sampled.
                     if size != 0 { last.address = 0 }
                     ledger.free(address: address, clock: clock, last: &last)
+                case TM_EVENT_OWN_FREE.rawValue:
+                    ledger.freeIfKnown(address: address, clock: clock)
+                    ownFrees &+= 1
                 case TM_EVENT_REALLOC_RELEASE.rawValue:
                     isSound = ledger.release(address: address, ring: ring, clock: clock)
                 case TM_EVENT_REALLOC_RESULT.rawValue:
@@ -212,7 +219,9 @@ extension Unsafe {
             cursor.pointee.tail = position
             cursor.pointee.key = key
             cursor.pointee.last = last
-            ledger.countEvents(Int(truncatingIfNeeded: position &- first))
+            // The collector frees memory of its own in this process: that is nothing to wake up for.
+            cursor.pointee.ownFrees &+= ownFrees
+            ledger.countEvents(Int(truncatingIfNeeded: position &- first &- ownFrees))
             return stop
         }
 

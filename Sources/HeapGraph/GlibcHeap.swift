@@ -66,8 +66,8 @@ struct GlibcHeap {
     }
 
     /// The chunks of a heap that are in use, as the parts that users have. A chunk in a thread's cache looks as if it were in
-    /// use. Nil when the heap makes no sense.
-    func usedChunks(from first: UInt64, to end: UInt64) -> [Range<UInt64>]? {
+    /// use; its second word is then one of `cacheKeys`, to which this adds what it comes across. Nil when the heap makes no sense.
+    func usedChunks(from first: UInt64, to end: UInt64, cacheKeys: inout Set<UInt64>) -> [Range<UInt64>]? {
         var chunks: [Range<UInt64>] = []
         var chunk = first
         while chunk &+ 32 <= end {
@@ -79,7 +79,13 @@ struct GlibcHeap {
             // The last one is the memory that was never handed out.
             if next &+ 16 > end { break }
             guard let following = memory.word(at: next + 8) else { return nil }
-            if following & Self.inUse != 0, !isThreadCache(chunk, size: size) { chunks.append((chunk + 16)..<(next + 8)) }
+            if following & Self.inUse != 0 {
+                if isThreadCache(chunk, size: size) {
+                    noteKey(ofCache: chunk, &cacheKeys)
+                } else {
+                    chunks.append((chunk + 16)..<(next + 8))
+                }
+            }
             chunk = next
         }
         return chunks
@@ -97,6 +103,16 @@ struct GlibcHeap {
             }
         }
         return true
+    }
+
+    /// All chunks in caches have the same second word (glibc 2.29 and 2.34 differ in whose word it is).
+    private func noteKey(ofCache chunk: UInt64, _ keys: inout Set<UInt64>) {
+        for bin in 0..<UInt64(64) {
+            guard let entry = memory.word(at: chunk + 16 + 128 + bin * 8), entry != 0, let key = memory.word(at: entry &+ 8), key != 0
+            else { continue }
+            keys.insert(key)
+            return
+        }
     }
 
     /// The control block of a glibc thread in the last page of its stack: it points to itself twice.

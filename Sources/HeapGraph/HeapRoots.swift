@@ -30,6 +30,7 @@ struct HeapRoots {
     /// Blocks in use that the recording does not know: they lead to others when they are reached.
     private(set) var unknownBlocks: [Range<UInt64>] = []
     private var left: [Range<UInt64>] = []
+    private var cacheKeys: Set<UInt64> = []
 
     private static let redZone: UInt64 = 128
 
@@ -54,6 +55,7 @@ struct HeapRoots {
             holes += more + left.filter { $0.overlaps(mapping.addresses) }
             add(mapping, kind: kind(of: mapping, program), without: holes)
         }
+        unknownBlocks.removeAll { program.memory.word(at: $0.lowerBound &+ 8).map(cacheKeys.contains) ?? false }
         unknownBlocks.sort { $0.lowerBound < $1.lowerBound }
     }
 
@@ -142,7 +144,7 @@ struct HeapRoots {
         _ program: FrozenProgram, _ heap: GlibcHeap, first: UInt64?, end: UInt64, in addresses: Range<UInt64>
     ) {
         guard !program.process.knowsAllBlocks else { return }
-        guard let first, let chunks = heap.usedChunks(from: first, to: end) else {
+        guard let first, let chunks = heap.usedChunks(from: first, to: end, cacheKeys: &cacheKeys) else {
             // Better all of it than a wrong leak.
             var at = addresses.lowerBound
             var index = program.firstBlock(from: at)

@@ -38,6 +38,16 @@ package struct LeakAnalysis {
         return report
     }
 
+    /// The retain cycles that the report would name, each with what would free it or why not.
+    package func plans<Reader: ObjectReader>(
+        on program: FrozenProgram, reader: Reader, names: (Set<Int32>) -> [Int32: CallStack]
+    ) -> [Result<CyclePlan, CycleRefusal>] {
+        let graph = ReferenceGraph(program)
+        if !suppressions.isEmpty { _ = suppress(in: graph, names) }
+        var search = LeakSearch(graph, reader: reader)
+        return search.plans(names)
+    }
+
     private static func sum(_ blocks: some Sequence<HeapBlock>) -> Tally {
         blocks.reduce(into: .zero) { $0 += Tally(bytes: Int(clamping: $1.size), count: 1) }
     }

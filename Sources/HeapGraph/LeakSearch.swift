@@ -7,17 +7,18 @@
 package import AllocationProfile
 
 package struct LeakSearch<Reader: ObjectReader> {
-    private let graph: ReferenceGraph
-    private var reader: Reader
+    let graph: ReferenceGraph
+    var reader: Reader
     /// The unreached blocks, ascending by address.
-    private let nodes: [Int32]
-    private var nodeOfBlock: [Int32: Int32] = [:]
-    private let objects: [HeapObject?]
+    let nodes: [Int32]
+    /// By block; -1: it is none.
+    private let nodeOfBlock: [Int32]
+    let objects: [HeapObject?]
     /// References that can own, and their labels where known.
-    private let edges: AdjacencyLists
+    let edges: AdjacencyLists
     private let labels: [String]
-    private let components: StrongComponents
-    private let members: AdjacencyLists
+    let components: StrongComponents
+    let members: AdjacencyLists
     private let isCycle: [Bool]
 
     /// - Parameter nodes: unreached blocks that are to be explained; others are as if they did not exist.
@@ -26,30 +27,33 @@ package struct LeakSearch<Reader: ObjectReader> {
         self.reader = reader
         let nodes = Self.unreached(graph)
         self.nodes = nodes
-        nodeOfBlock.reserveCapacity(nodes.count)
-        for (node, block) in nodes.enumerated() { nodeOfBlock[block] = Int32(node) }
+        var nodeOf = [Int32](repeating: -1, count: graph.blocks.count)
+        for (node, block) in nodes.enumerated() { nodeOf[Int(block)] = Int32(node) }
+        nodeOfBlock = nodeOf
         var reader = reader
         var objects: [HeapObject?] = []
+        objects.reserveCapacity(nodes.count)
         var edges = AdjacencyLists()
         var labels: [String] = []
-        let nodeOf = nodeOfBlock
         for block in nodes {
             let one = graph.blocks[Int(block)]
             let object = reader.object(at: one.address, size: one.size)
             objects.append(object)
-            let known = object.map { Self.known($0, one.size, &reader) } ?? [:]
+            let known = object.map { Self.known($0, graph.usableSize(of: block), &reader) } ?? [:]
             var found: [Int32] = []
             _ = graph.forEachReference(of: block) { offset, target in
-                guard let node = nodeOf[target] else { return }
+                let node = nodeOf[Int(target)]
+                guard node >= 0 else { return }
                 let reference = known[offset]
                 if let reference, !reference.canOwn { return }
                 found.append(node)
                 labels.append(reference?.label ?? "")
             }
             // An object that holds itself: of blocks that are no objects such words say nothing.
-            let own = known.values.filter { $0.target == one.address && $0.canOwn }.min { $0.offset < $1.offset }
-            if let own, let node = nodeOf[block] {
-                found.append(node)
+            if !known.isEmpty,
+                let own = known.values.filter({ $0.target == one.address && $0.canOwn }).min(by: { $0.offset < $1.offset })
+            {
+                found.append(nodeOf[Int(block)])
                 labels.append(own.label)
             }
             edges.add(found)
@@ -59,14 +63,18 @@ package struct LeakSearch<Reader: ObjectReader> {
         self.edges = edges
         self.labels = labels
         components = StrongComponents(edges)
-        var sorted = AdjacencyLists()
-        var byComponent = [[Int32]](repeating: [], count: components.count)
-        for node in 0..<Int32(nodes.count) { byComponent[Int(components.component[Int(node)])].append(node) }
-        for list in byComponent { sorted.add(list) }
-        members = sorted
-        isCycle = byComponent.map { list in
-            list.count > 1 ? list.contains { objects[Int($0)] != nil } : list.first.map { edges[$0].contains($0) } ?? false
+        let groups = AdjacencyLists(groups: components.component, count: components.count)
+        members = groups
+        isCycle = (0..<Int32(components.count)).map { component in
+            let list = groups[component]
+            return list.count > 1 ? list.contains { objects[Int($0)] != nil } : list.first.map { edges[$0].contains($0) } ?? false
         }
+    }
+
+    /// The node of an unreached block.
+    func node(of block: Int32) -> Int32? {
+        let node = nodeOfBlock[Int(block)]
+        return node >= 0 ? node : nil
     }
 
     private static func unreached(_ graph: ReferenceGraph) -> [Int32] {
@@ -82,7 +90,7 @@ package struct LeakSearch<Reader: ObjectReader> {
 
     // MARK: Heads
 
-    private struct Head {
+    struct Head {
         var component: Int32
         var kind: Leak.Kind
         var own = Tally.zero
@@ -90,7 +98,7 @@ package struct LeakSearch<Reader: ObjectReader> {
     }
 
     /// Components with their owners: roots first, then cycles, each with what it alone is reached from first.
-    private func heads() -> [Head] {
+    func heads() -> [Head] {
         var hasOwner = [Bool](repeating: false, count: components.count)
         for node in 0..<Int32(nodes.count) {
             for target in edges[node] where components.component[Int(target)] != components.component[Int(node)] {
@@ -126,14 +134,14 @@ package struct LeakSearch<Reader: ObjectReader> {
         list.reduce(into: .zero) { $0 += Tally(bytes: Int(clamping: size(of: $1)), count: 1) }
     }
 
-    private func size(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].size }
-    private func stack(of node: Int32) -> Int32 { graph.blocks[Int(nodes[Int(node)])].stack }
-    private func address(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].address }
+    func size(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].size }
+    func stack(of node: Int32) -> Int32 { graph.blocks[Int(nodes[Int(node)])].stack }
+    func address(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].address }
 
     // MARK: Cycles
 
     /// Around a cycle once: the nodes, and what leads from each to the next.
-    private func way(around component: Int32) -> [(node: Int32, label: String)] {
+    func way(around component: Int32) -> [(node: Int32, label: String)] {
         let start = first(of: component)
         var from: [Int32: (node: Int32, label: String)] = [:]
         var queue = [start]
@@ -172,7 +180,7 @@ package struct LeakSearch<Reader: ObjectReader> {
         return members[component].min { rank($0) < rank($1) } ?? 0
     }
 
-    private func step(_ node: Int32, _ label: String) -> String {
+    func step(_ node: Int32, _ label: String) -> String {
         guard let object = objects[Int(node)] else { return "memory at \(hexadecimal(address(of: node)))" }
         if object.kind == .storage && !label.isEmpty { return label }
         // Without reflection metadata a field has a place, but no name.
@@ -221,13 +229,13 @@ package struct LeakSearch<Reader: ObjectReader> {
         }
     }
 
-    private static var mostObjects: Int { 32 }
+    static var mostObjects: Int { 32 }
 
     private func largest(of component: Int32) -> Int32 {
         members[component].max { (size(of: $0), address(of: $1)) < (size(of: $1), address(of: $0)) } ?? 0
     }
 
-    private func leakedObject(_ node: Int32, _ callStack: CallStack) -> LeakedObject {
+    func leakedObject(_ node: Int32, _ callStack: CallStack) -> LeakedObject {
         var result = LeakedObject(address: address(of: node), size: Int(clamping: size(of: node)), callStack: callStack)
         guard let object = objects[Int(node)] else { return result }
         result.typeName = object.typeName

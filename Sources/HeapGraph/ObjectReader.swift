@@ -57,6 +57,8 @@ package struct HeapReference: Sendable, Hashable {
     package var strength: Strength
     /// The reference may be nil: clearing it leaves a valid object.
     package var isOptional: Bool
+    /// Of an optional one: the word that is 0 when it is nil. Of a closure that is its code, the word before.
+    package var nilOffset: UInt64
 
     package init(offset: UInt64, target: UInt64, label: String, strength: Strength, isOptional: Bool) {
         self.offset = offset
@@ -64,5 +66,6 @@ package struct HeapReference: Sendable, Hashable {
         self.label = label
         self.strength = strength
         self.isOptional = isOptional
+        nilOffset = offset
     }
 }

@@ -33,7 +33,7 @@ package struct PathDescriber<Reader: ObjectReader> {
     private mutating func label(of block: Int32, at offset: UInt64) -> String {
         let one = graph.blocks[Int(block)]
         guard let object = reader.object(at: one.address, size: one.size),
-            let reference = reader.references(of: object, size: one.size).first(where: { $0.offset == offset })
+            let reference = reader.references(of: object, size: graph.usableSize(of: block)).first(where: { $0.offset == offset })
         else { return "+\(offset)" }
         let strength = reference.strength == .strong ? "" : " (\(reference.strength.rawValue))"
         return (reference.label.isEmpty ? "+\(offset)" : reference.label) + strength

@@ -7,6 +7,21 @@ struct AdjacencyLists: Sendable {
 
     var count: Int { first.count - 1 }
 
+    init() {}
+
+    /// The members of each group, ascending. `groups` has the group of each.
+    init(groups: [Int32], count: Int) {
+        first = [Int](repeating: 0, count: count + 1)
+        for group in groups { first[Int(group) + 1] += 1 }
+        for group in 0..<count { first[group + 1] += first[group] }
+        var next = first
+        targets = [Int32](repeating: 0, count: groups.count)
+        for (member, group) in groups.enumerated() {
+            targets[next[Int(group)]] = Int32(member)
+            next[Int(group)] += 1
+        }
+    }
+
     mutating func add(_ targets: some Sequence<Int32>) {
         self.targets.append(contentsOf: targets)
         first.append(self.targets.count)

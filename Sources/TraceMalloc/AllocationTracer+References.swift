@@ -30,7 +30,7 @@ extension AllocationTracer {
     }
 
     /// Functions of the Swift runtime.
-    private enum Runtime {
+    enum Runtime {
         @_silgen_name("swift_retainCount") static func strong(_ object: UnsafeRawPointer) -> Int
         @_silgen_name("swift_unownedRetainCount") static func unowned(_ object: UnsafeRawPointer) -> Int
         @_silgen_name("swift_weakRetainCount") static func weak(_ object: UnsafeRawPointer) -> Int

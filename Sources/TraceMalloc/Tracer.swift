@@ -42,7 +42,9 @@ final class Tracer: Sendable {
             state.frameLimit = frames
             if file >= 0 {
                 do throws(RecordingError) {
-                    state.collector = try LocalCollector(file: file, objectTypes: Self.objectTypes) { tm_ignore_begin() }
+                    state.collector = try LocalCollector(
+                        file: file, objectTypes: Self.objectTypes, settlesFrees: { tm_own_frees_settled() }, prologue: { tm_ignore_begin() }
+                    )
                 } catch {
                     tm_stop_private()
                     return .cannotStart(error.description)

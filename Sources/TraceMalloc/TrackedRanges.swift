@@ -1,13 +1,20 @@
 // TrackedRanges.swift: the ranges that a program tracks in one domain, so that overlapping ones are noticed at the call.
+import AllocationProfile
 
 /// Ranges of addresses, none of which overlaps another. A range of 0 bytes takes its address, as one of one byte would.
 ///
 /// Sorted arrays of a few hundred elements each: a change moves one of them at most. About 20 bytes a range.
 struct TrackedRanges {
     struct Range: Hashable {
-        var start: UInt
+        var start: UInt { UInt(hidden.value) }
         var size: UInt
+        private var hidden: HiddenAddress
         fileprivate var last: UInt { start + Swift.max(size, 1) - 1 }
+
+        init(start: UInt, size: UInt) {
+            hidden = HiddenAddress(UInt64(start))
+            self.size = size
+        }
     }
 
     /// None is empty; all that is in one lies before what is in the next.

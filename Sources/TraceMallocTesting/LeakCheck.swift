@@ -3,7 +3,7 @@ import AllocationProfile
 public import Testing
 import TraceMalloc
 
-/// A test that must not lose memory. An experiment: see the warning of `AllocationTracer.findLeaks()`.
+/// A test that must not lose memory.
 ///
 ///     @Test(.noLeaks) func closesItsConnections() async throws { … }
 ///

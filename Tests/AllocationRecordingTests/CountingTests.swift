@@ -46,6 +46,34 @@ func snapshot(
         #expect(result.costs.map(\.current) == [tally(7, 1)])
     }
 
+    @Test func `the tracer's own free ends a block that is known, and says nothing otherwise`() throws {
+        let result = try snapshot(program()) { program in
+            _ = program.addRing()
+            program.allocate(0x1000, 100, stack: program.addStack([10, 20]))
+            for address: UInt64 in [0x1000, 0x2000, 0x1000] { program.emit(TM_EVENT_OWN_FREE, ring: 1, address: address) }
+        }
+        #expect(result.process.frees == 1 && result.process.unknownFrees == 0)
+        #expect(result.process.current == .zero)
+        // A thread that says nothing else did not allocate.
+        #expect(result.process.threads == 1 && result.process.collectorEvents == 1)
+    }
+
+    @Test func `a block in the middle of a realloc is neither alive nor forgotten`() throws {
+        let program = program()
+        let recording = try program.recording()
+        defer { recording.free() }
+        program.allocate(0x1000, 100, stack: program.addStack([10, 20]))
+        program.release(0x1000)
+        _ = recording.round()
+        var released: [UInt64?] = []
+        recording.merge.ledger.visitReleases { released.append($0?.address) }
+        #expect(released == [0x1000] && recording.merge.ledger.live.count == 0)
+        program.result(0x2000, 200, stack: 3)
+        _ = recording.round()
+        recording.merge.ledger.visitReleases { released.append($0?.address) }
+        #expect(released.count == 1 && recording.merge.ledger.live.count == 1)
+    }
+
     @Test func `sizes above 4 GiB and of 0 bytes are kept`() throws {
         let result = try snapshot(program()) {
             $0.allocate(0x7fff_ffff_f000, 0x1234_5678_9abc)

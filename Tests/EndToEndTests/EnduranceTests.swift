@@ -1,4 +1,4 @@
-// EnduranceTests.swift: the short forms of what tools/differential, tools/stress, tools/soak and tools/servers do at length.
+// EnduranceTests.swift: the short forms of what tools/differential, tools/stress, tools/soak, tools/servers and tools/leaks do at length.
 import Foundation
 import Testing
 
@@ -9,6 +9,8 @@ struct EnduranceTests {
         ["stress", "--forks", "40", "--runs", "5"],
         ["soak", "10"],
         ["servers", "--seconds", "2", "redis"],
+        ["leaks", "planted", "--forms", "optimized"],
+        ["leaks", "free", "--runs", "2", "--outside"],
     ]
 
     @Test(

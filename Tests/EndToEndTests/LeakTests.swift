@@ -79,6 +79,8 @@ struct LeakTests {
         ("existential", ["Filter.host", "Host.plugin"]), ("value", ["Canvas.shape.owner"]),
         ("generic", ["Box<Swift.Int>.back", "Holder.box"]), ("actor", ["Account.partner", "Account.partner"]),
         ("delegate", ["Controller.view", "View.delegate"]), ("three", ["Pang.next", "Ping.next", "Pong.next"]),
+        // Then its own memory, or the closure that it runs.
+        ("task", ["Poller.task", "Swift task", " "]),
     ]
 
     @Test(
@@ -187,7 +189,7 @@ struct LeakTests {
     }
 
     /// The process that `run` started.
-    private static func child(of pid: pid_t) throws -> String? {
+    static func child(of pid: pid_t) throws -> String? {
         let text = try String(contentsOfFile: "/proc/\(pid)/task/\(pid)/children", encoding: .utf8)
         return text.split(separator: " ").first.map(String.init)
     }

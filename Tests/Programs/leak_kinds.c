@@ -1,4 +1,5 @@
-// leak_kinds.c: loses memory in the ways that C programs do, and says how many blocks and bytes; the way to end is argument 1.
+// leak_kinds.c: loses memory in the ways that C programs do, and says how many blocks and bytes: leak_kinds ENDING [LOST [KEPT]], with
+// the lengths of the list that it loses and of one that it keeps.
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,16 @@ static void *lost(size_t size) {
     blocks++;
     bytes += (long)size;
     return memset(malloc(size), 0, size);
+}
+
+static struct node *kept_list;
+
+static __attribute__((noinline)) void keep_chain(int length) {
+    for (int i = 0; i < length; i++) {
+        struct node *node = malloc(sizeof *node);
+        node->next = kept_list;
+        kept_list = node;
+    }
 }
 
 static __attribute__((noinline)) void lose_one(void) { *(volatile char *)lost(100) = 1; }
@@ -65,6 +76,7 @@ int main(int count, char **arguments) {
     char *kept = malloc(500);
     kept_globally = kept + 100;
     *(void *volatile *)(void *)(kept + 8) = malloc(50);
+    keep_chain(count > 3 ? atoi(arguments[3]) : 10);
     lose_one();
     lose_chain(count > 2 ? atoi(arguments[2]) : 10);
     lose_ring(5);

@@ -38,6 +38,10 @@ uint32_t tm_stack_here(unsigned own_frames);
 void tm_ignore_begin(void);
 void tm_ignore_end(void);
 
+// Frees in such moments must not wait for the collector, and some are kept back. For the collector's thread: makes up for them as
+// far as there is room. False: some are left.
+bool tm_own_frees_settled(void);
+
 // The recording's clock: every event that happened before this call has an earlier time.
 uint64_t tm_recording_now(void);
 // Bytes of private memory that tracing costs this process, outside of the recording.

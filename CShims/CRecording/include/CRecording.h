@@ -71,6 +71,7 @@ enum tm_event_kind {
     TM_EVENT_DOMAIN = 7,            // address field: the domain that the ring's next event is about, 1...2^32 - 1
     TM_EVENT_TRACK = 8,             // a range that the program says it uses: address, size, stack; replaces one at the address
     TM_EVENT_UNTRACK = 9,           // it does not any more: address
+    TM_EVENT_OWN_FREE = 10,         // as FREE, in a moment of the tracer's own: means nothing when the block is not known
 };
 
 enum tm_control {
@@ -255,8 +256,9 @@ struct tm_header {
 
     // 0: every block is recorded. Else a block of s bytes is with the probability 1 - exp(-s / sample_interval).
     uint64_t sample_interval;
+    uint64_t own_moments;  // 1: the program has called the tracer: there may be blocks that nothing was recorded of
 
-    uint8_t padding[56];
+    uint8_t padding[48];
     struct tm_turn turn;
 };
 

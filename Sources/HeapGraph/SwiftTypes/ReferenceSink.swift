@@ -48,12 +48,23 @@ struct ReferenceSink {
             }
         case .existential: takeExistential(at: offset, &words, label: label, depth: depth)
         case .words(let count): takeWords(from: offset, to: offset + count, &words, label: label)
-        case .present(let probe, let steps):
+        case .present(let probe, let steps, let isOptional):
+            let at: Int
             switch probe {
-            case .pointer(let at): guard let word = words.word(at: offset + at), word >= Self.lowest else { return }
-            case .nonzero(let at): guard let word = words.word(at: offset + at), word != 0 else { return }
+            case .pointer(let place):
+                guard let word = words.word(at: offset + place), word >= Self.lowest else { return }
+                at = place
+            case .nonzero(let place):
+                guard let word = words.word(at: offset + place), word != 0 else { return }
+                at = place
             }
+            let first = references.count
             take(steps, at: offset, &words, label: label, depth: depth)
+            // A value with one reference, such as a closure, is gone when the word that tells is 0.
+            if isOptional, depth == 0, references.count == first + 1 {
+                references[first].isOptional = true
+                references[first].nilOffset = UInt64(offset + at)
+            }
         case .untagged(let at, let bytes, let steps):
             for index in 0..<bytes { guard words.byte(at: offset + at + index) == 0 else { return } }
             take(steps, at: offset, &words, label: label, depth: depth)
@@ -65,7 +76,10 @@ struct ReferenceSink {
 
     private mutating func take(_ steps: [ReadingStep], at base: Int, _ words: inout ObjectWords, label: String, depth: Int) {
         guard depth < 16 else { return }
+        let first = references.count
         for step in steps { take(step, at: base, &words, label: label, depth: depth + 1) }
+        // Other bits of the same words may say which value it is.
+        for index in first..<references.count { references[index].isOptional = false }
     }
 
     private func chosenCase(_ tag: EnumTag, at offset: Int, _ words: inout ObjectWords) -> Int? {

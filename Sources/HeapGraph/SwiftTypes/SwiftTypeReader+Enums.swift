@@ -62,7 +62,7 @@ extension SwiftTypeReader {
                 steps[0].action = .reference(strength, isOptional: true)
             } else if emptyCases > 0, !steps.isEmpty, let probe = payload.probe {
                 if steps.count > 1 || steps[0].offset != 0 {
-                    steps = [ReadingStep(offset: 0, label: "", action: .present(probe, steps))]
+                    steps = [ReadingStep(offset: 0, label: "", action: .present(probe, steps, isOptional: isOptional))]
                 }
             }
             shape.steps = steps

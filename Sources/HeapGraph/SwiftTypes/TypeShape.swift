@@ -89,7 +89,7 @@ struct ReadingStep {
         /// So many bytes of unknown form.
         case words(Int)
         /// What to look at when an enumeration's value is not an empty case.
-        case present(Probe, [ReadingStep])
+        case present(Probe, [ReadingStep], isOptional: Bool)
         case untagged(at: Int, bytes: Int, [ReadingStep])
         case choice(EnumTag, [[ReadingStep]])
     }

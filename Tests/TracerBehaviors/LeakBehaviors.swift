@@ -1,0 +1,125 @@
+// LeakBehaviors.swift: what a program that looks at itself calls a leak, and what not.
+import Glibc
+import Synchronization
+import TraceMalloc
+
+private final class Branch {
+    var leaves: [Leaf] = []
+    var weight = 0
+}
+private final class Leaf {
+    var branch: Branch?
+    weak var neighbor: Leaf?
+}
+@inline(never)
+private func loseCycle() {
+    let branch = Branch()
+    for _ in 0..<3 {
+        let leaf = Leaf()
+        leaf.branch = branch
+        branch.leaves.append(leaf)
+    }
+}
+
+/// A stack that is gone keeps nothing.
+func onThreadOfItsOwn(_ body: @escaping @Sendable () -> Void) {
+    final class Body {
+        let run: @Sendable () -> Void
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+    var handle = pthread_t()
+    pthread_create(
+        &handle, nil,
+        { argument in
+            if let argument { Unmanaged<Body>.fromOpaque(argument).takeRetainedValue().run() }
+            return nil
+        }, Unmanaged.passRetained(Body(body)).toOpaque())
+    pthread_join(handle, nil)
+}
+
+@inline(never)
+private func loseBlock() -> Int {
+    guard let block = malloc(12_345) else { return 0 }
+    memset(block, 1, 12_345)
+    return 1
+}
+
+/// What the functions above left on the stack is written over: temporary memory lies there when it is small.
+@inline(never)
+func scrub(_ depth: Int = 64) {
+    withUnsafeTemporaryAllocation(byteCount: 1000, alignment: 16) { bytes in
+        for index in bytes.indices { bytes[index] = 0 }
+        if depth > 0 { scrub(depth - 1) }
+        precondition(bytes[Int(getpid()) % 1000] == 0)
+    }
+}
+
+/// What `lose` loses, found. A word that looks like the block's address hides it now and then: the search is conservative.
+private func found(_ isIt: (Leak) -> Bool, after lose: () throws -> Void) throws -> (report: LeakReport, leak: Leak) {
+    var report: LeakReport?
+    for _ in 0..<5 {
+        try lose()
+        scrub()
+        report = try AllocationTracer.findLeaks()
+        if let report, let leak = report.leaks.first(where: isIt) { return (report, leak) }
+    }
+    let leaks = report?.leaks ?? []
+    return (try unwrap(report), try unwrap(leaks.first(where: isIt)))
+}
+
+/// Looks for leaks in a program that has none.
+func lookUnderLoad(times: Int, pause: UInt32 = 0) async throws {
+    try AllocationTracer.start()
+    let free = LeakFree()
+    await free.start(pause: pause)
+    defer { free.stop() }
+    for time in 1...times {
+        usleep(2000)
+        let report = try AllocationTracer.findLeaks()
+        let leaks = report.leaks.prefix(3).map { "\($0): \($0.callStack.debugDescription)" }
+        try expect(report.leaks.isEmpty, "time \(time): \(leaks) \(report.warnings)")
+    }
+}
+
+let leakBehaviors = [
+    Behavior("A retain cycle is found, with the references around it and the line that made it") {
+        try AllocationTracer.start()
+        let (_, leak) = try found({ $0.kind == .cycle && $0.typeName?.contains("Branch") == true }) {
+            onThreadOfItsOwn { loseCycle() }
+        }
+        try expect(leak.path.contains { $0.hasSuffix("Leaf.branch") }, "\(leak.path)")
+        try expect(leak.path.contains { $0.hasSuffix("Branch.leaves") }, "\(leak.path)")
+        try expect(leak.total.count == 5, "\(leak)")
+        try expect(leak.callStack.contains { $0.function?.contains("loseCycle") == true }, "\(leak.callStack)")
+        try expect(leak.objects.allSatisfy { ($0.strong ?? 1) >= 1 })
+    },
+    Behavior("A lost block of malloc is found with its size; what is held is not") {
+        let held = malloc(999)
+        defer { free(held) }
+        try AllocationTracer.start()
+        let kept = malloc(4_321)
+        defer { free(kept) }
+        let (report, _) = try found({ $0.total.bytes == 12_345 && $0.typeName == nil }) { try expectEqual(loseBlock(), 1) }
+        try expect(!report.leaks.contains { $0.total.bytes == 4_321 }, "\(report.leaks)")
+        try expect(report.pause > 0 && report.live.bytes >= 12_345)
+    },
+    Behavior("A report that is kept hides nothing from the next search, and neither does a snapshot") {
+        try AllocationTracer.start()
+        var reports: [LeakReport] = []
+        for count in 1...3 {
+            onThreadOfItsOwn { loseCycle() }
+            scrub()
+            let snapshot = try AllocationTracer.takeSnapshot()
+            reports.append(try AllocationTracer.findLeaks())
+            let found = reports[count - 1].leaks.filter { $0.typeName?.contains("Branch") == true }.reduce(0) { $0 + $1.instances }
+            // The same words may lie around once; what was found before is found again.
+            try expect(found >= count - 1 && found <= count, "\(found) of \(count) after \(snapshot.process.allocations)")
+        }
+    },
+    Behavior("What threads, tasks, queues, caches and thread-locals hold under load is no leak, however often one looks") {
+        try await lookUnderLoad(times: 2, pause: 20_000)
+    },
+    Behavior("Leaks cannot be asked for while nothing is traced") {
+        try expectError(.notTracing) { _ = try AllocationTracer.findLeaks() }
+    },
+]

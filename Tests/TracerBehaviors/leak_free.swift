@@ -1,0 +1,1 @@
+../Programs/leak_free.swift
