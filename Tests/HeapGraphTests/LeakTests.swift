@@ -60,24 +60,6 @@ struct LeakTests {
         #expect(program.freeze().leaks().leaks.flatMap(\.objects).map(\.address) == [weakly])
     }
 
-    @Test("Records of work that Dispatch keeps for later hold each other, and not what the work was about; others hold it")
-    func keptRecords() {
-        for isKept in [true, false] {
-            var program = MadeUpProgram()
-            let records = (0..<3).map { _ in program.block(words: 8) }
-            let done = program.block(words: 4)
-            program.local(records[0], above: 1024)
-            for (index, record) in records.enumerated() {
-                // Work that is waited for has what the counts were; but its list does not end with 1.
-                program.set(record + 8, UInt64((isKept ? 3 : 4) - index) | 0xffff_ffff << 32)
-                program.set(record + 16, index < 2 ? records[index + 1] : 0)
-                program.set(record + 40, done)
-            }
-            program.threadPointer = program.stackPointer + 1536
-            #expect(program.freeze().leaks().leaked.count == (isKept ? 1 : 0))
-        }
-    }
-
     @Test("A list of 200,000 blocks is one leak, or none")
     func deepList() {
         for isHeld in [false, true] {
