@@ -48,6 +48,8 @@ extension Unsafe {
         private(set) var cursorCount = 0
         private var heap: Pages<Front>
         private var heapCount = 0
+        /// Asked once a run: where threads alternate, events are taken one by one.
+        private var prefetches = false
 
         private struct Front: BitwiseCopyable {
             var key: UInt64
@@ -119,6 +121,7 @@ extension Unsafe {
             let end = horizon >= 1 << 60 ? .max : horizon << 1 | 1
             let pauseKey = pause >= 1 << 60 ? .max : pause << 1 | 1
             heapCount = 0
+            prefetches = ledger.byteCount > Self.cacheSize
             for index in 0..<cursorCount {
                 let cursor = cursors.base + index
                 if cursor.pointee.head == cursor.pointee.tail { continue }
@@ -164,7 +167,7 @@ extension Unsafe {
             var last = cursor.pointee.last
             var stop: Stop?
             var ownFrees: UInt64 = 0
-            let prefetches = ledger.byteCount > Self.cacheSize
+            let prefetches = prefetches
             loop: while position != end {
                 let event = events + Int(position & mask)
                 // Each word is read once: what was checked is what is used.
