@@ -8,6 +8,7 @@ enum {
     COARSE = 1 << 13,        // ticks (2 to 4 µs) that such a time may be out of date, about: lifetimes are known so well
     SOON = 1 << 15,          // ticks after which the turn may as well be taken from another thread
     QUICK_MAX = 2,           // how often in a row it may be taken sooner
+    TRIES_MAX = 3,           // how often the turn may be lost while the clock is read
     PATIENCE_MIN = 1 << 10,
     PATIENCE_MAX = 1 << 16,
     LONG = 1 << 20,          // ticks of one holder that make the others' patience small again
@@ -53,15 +54,16 @@ static uint64_t repeats(const struct tm_turn_of_thread *thread, uint64_t event, 
 
 __attribute__((noinline)) uint64_t tm_turn_read_clock(struct tm_turn_of_thread *thread, uint64_t event) {
     struct tm_turn *turn = &tm_recording.header->turn;
-    for (bool again = false;; again = true) {
+    for (unsigned tries = 0;; tries++) {
         uint64_t seen = tm_load64(&turn->holder), wanted = seen;
-        if (seen == TM_TURN_ALL ? !again && tries_again(thread, turn) : !thread->number || seen != thread->number)
-            wanted = again || !thread->number || tm_load32(&turn->quick) > QUICK_MAX ? TM_TURN_ALL : thread->number;
+        // A thread that cannot have the turn takes it from others all the same: 0 is TM_TURN_NOBODY.
+        if (seen == TM_TURN_ALL ? !tries && tries_again(thread, turn) : !thread->number || seen != thread->number)
+            wanted = tries > TRIES_MAX || tm_load32(&turn->quick) > QUICK_MAX ? TM_TURN_ALL : thread->number;
         if (wanted != seen) __atomic_store_n(&turn->holder, wanted, __ATOMIC_SEQ_CST);
         uint64_t time = read_clock();
         // The upper bit of a clock is 0: the place depends on the time only so that the look comes after it.
         if (tm_load64(&turn->holder + (time >> 63)) != wanted) continue;
-        if (wanted != TM_TURN_ALL) {
+        if (wanted > TM_TURN_ALL) {
             note_holder(turn, thread, seen, time);
             thread->until = event + 1 + repeats(thread, event, time);
         }
