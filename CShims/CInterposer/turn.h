@@ -10,8 +10,9 @@
 // Why the order is right, although A may write an event after B took the turn. A looks at the turn after its real allocation
 // or before its real free, as it would read the clock. So an event with an old time belongs to a moment, that of the look,
 // at which B's word was not there yet: before B read the clock. And whoever reads the clock looks again afterwards: a time
-// counts only if the turn, or TM_TURN_ALL, was there before and after it was read, so it is later than every time that was
-// read under an earlier turn. If one event happens before another, so do their looks, and times follow the looks.
+// counts only if the turn, or what says that no single thread has it (TM_TURN_ALL; TM_TURN_NOBODY for a thread without a
+// ring of its own), was there before and after it was read, so it is later than every time that was read under an earlier
+// turn. If one event happens before another, so do their looks, and times follow the looks.
 //
 // Where threads take the turn from each other all the time it belongs to all of them (TM_TURN_ALL), and each event reads
 // the clock. The collector takes the turn back in each of its rounds: what it finds published is older than what is not.
