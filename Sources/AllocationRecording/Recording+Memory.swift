@@ -9,17 +9,14 @@ extension Recording {
 
     func reserveAhead() {
         let nodes = region.nodes.reserved
-        reserve(.nodes, \.nodes, headroom: min(max(nodes / 4, 8192), 1 << 18), step: min(max(nodes, 8192), Self.nodeStep))
-        reserve(.images, \.images, headroom: 64, step: 256)
-        reserve(.text, \.text, headroom: 64 << 10, step: 256 << 10)
+        reserve(.nodes, &region.nodes, headroom: min(max(nodes / 4, 8192), 1 << 18), step: min(max(nodes, 8192), Self.nodeStep))
+        reserve(.images, &region.images, headroom: 64, step: 256)
+        reserve(.text, &region.text, headroom: 64 << 10, step: 256 << 10)
         reserveRings()
     }
 
-    private func reserve(
-        _ word: Unsafe.Region.AreaWord, _ path: ReferenceWritableKeyPath<Unsafe.Region, Unsafe.Area>, headroom: Int, step: Int
-    ) {
+    private func reserve(_ word: Unsafe.Region.AreaWord, _ area: inout Unsafe.Area, headroom: Int, step: Int) {
         let shared = region.shared(word)
-        let area = region[keyPath: path]
         let used = Int(min(tm_load64(&shared.pointee.used), UInt64(area.capacity)))
         let wanted = min(used + headroom, area.capacity)
         if wanted > area.reserved && tm_load32(&shared.pointee.refused) == 0 {
@@ -27,10 +24,10 @@ extension Recording {
             // A large step first; when memory is short, what is needed next.
             for target in [min(max(wanted, area.reserved + step), area.capacity), wanted] where code != 0 && target > area.reserved {
                 code = region.reserve(area, from: area.reserved, to: target)
-                if code == 0 { region[keyPath: path].reserved = target }
+                if code == 0 { area.reserved = target }
             }
             if code == 0 {
-                tm_store64(&shared.pointee.reserved, UInt64(region[keyPath: path].reserved))
+                tm_store64(&shared.pointee.reserved, UInt64(area.reserved))
             } else {
                 refuse(shared, code, used: used)
             }

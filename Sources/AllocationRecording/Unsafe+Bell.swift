@@ -9,6 +9,9 @@ extension Unsafe {
     /// ring: a traced program may stand still until it is noticed, so polling would cost either its time or ours.
     final class Bell: @unchecked Sendable {
         private let word: UnsafeMutablePointer<UInt32>
+        /// What one sleep waits for: here, because a sleep comes so often that it must not allocate.
+        private let words: UnsafeMutablePointer<UnsafeMutablePointer<UInt32>?>
+        private let expected: UnsafeMutablePointer<UInt32>
         private let poll: Int32
         private let stop: Int32
         private var thread = pthread_t()
@@ -19,6 +22,8 @@ extension Unsafe {
         init?(watches: Bool = true) {
             word = .allocate(capacity: 1)
             word.initialize(to: 0)
+            words = .allocate(capacity: Int(TM_WAIT_ANY_MAX))
+            expected = .allocate(capacity: Int(TM_WAIT_ANY_MAX))
             guard watches else {
                 poll = -1
                 stop = -1
@@ -34,7 +39,11 @@ extension Unsafe {
         }
 
         deinit {
-            defer { word.deallocate() }
+            defer {
+                word.deallocate()
+                words.deallocate()
+                expected.deallocate()
+            }
             guard poll >= 0 else { return }
             var one: UInt64 = 1
             write(stop, &one, 8)
@@ -82,7 +91,7 @@ extension Unsafe {
         /// Rings each time when something new can be read from the descriptor. Closing it ends that.
         func watch(_ descriptor: Int32) -> Bool { tm_epoll_add(poll, descriptor, 0) == 0 }
 
-        /// Sleeps until the bell rings again, a doorbell rings, or the time is over.
+        /// Sleeps until the bell rings again, a doorbell rings, or the time is over. One thread sleeps at a time.
         /// - Parameter seen: the bell's value before the caller looked for work.
         func sleep(seen: UInt32, doorbells: [(word: UnsafeMutablePointer<UInt32>, seen: UInt32)], nanoseconds: UInt64) {
             if doorbells.isEmpty {
@@ -91,8 +100,8 @@ extension Unsafe {
             }
             // Past the limit of the system call the rest are served a little later.
             let count = min(doorbells.count + 1, Int(TM_WAIT_ANY_MAX))
-            let words: [UnsafeMutablePointer<UInt32>?] = [word] + doorbells.prefix(count - 1).map(\.word)
-            let expected = [seen] + doorbells.prefix(count - 1).map(\.seen)
+            (words[0], expected[0]) = (word, seen)
+            for index in 1..<count { (words[index], expected[index]) = doorbells[index - 1] }
             let most: UInt64 = doorbells.count >= Int(TM_WAIT_ANY_MAX) ? 5_000_000 : .max
             let result = tm_futex_wait_any(words, expected, Int32(count), min(nanoseconds, most))
             if result == -Int(ENOSYS) || result == -Int(EPERM) {
