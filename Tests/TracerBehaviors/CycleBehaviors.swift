@@ -12,11 +12,14 @@ private class Counted {
 private final class Husband: Counted { var wife: Wife? }
 private final class Wife: Counted {
     var husband: Husband?
-    var purse: [Int] = [1, 2, 3]
+    var purse = [Int](repeating: deinits.withLock { $0.count }, count: 3)
 }
 private final class Tree: Counted { var leaves: [TreeLeaf] = [] }
 private final class TreeLeaf: Counted { var tree: Tree? }
-private final class Knob: Counted { var onTurn: (() -> Void)? }
+private final class Knob: Counted {
+    var onTurn: (() -> Void)?
+    var turns = 0
+}
 private protocol Guest: AnyObject {}
 private final class Hotel: Counted { var guest: (any Guest)? }
 private final class Traveler: Counted, Guest { var hotel: Hotel? }
@@ -30,6 +33,12 @@ private final class Fixed: Counted {
 private final class Sleeper: Counted, @unchecked Sendable { var task: Task<Void, Never>? }
 private final class Seen: Counted { var other: Seen? }
 private nonisolated(unsafe) weak var observed: Seen?
+/// The optimizer puts objects on the stack when it sees that nobody else comes by them.
+private nonisolated(unsafe) var others: [AnyObject] = []
+@inline(never) private func escape(_ objects: AnyObject...) {
+    others = objects
+    others = []
+}
 @inline(never) private func makeCouple() {
     let husband = Husband()
     husband.wife = Wife()
@@ -45,19 +54,21 @@ private nonisolated(unsafe) weak var observed: Seen?
 }
 @inline(never) private func makeKnob() {
     let knob = Knob()
-    knob.onTurn = { _ = knob.onTurn }
+    knob.onTurn = { knob.turns += 1 }
 }
 @inline(never) private func makeHotel() {
     let hotel = Hotel()
     let traveler = Traveler()
     hotel.guest = traveler
     traveler.hotel = hotel
+    escape(hotel, traveler)
 }
 @inline(never) private func makeShelf() {
     let shelf = Shelf<String>()
     shelf.content = "a content that does not fit into a small string"
     shelf.previous = Shelf<String>()
     shelf.previous?.previous = shelf
+    escape(shelf)
 }
 @inline(never) private func makeFixed() {
     let one = Fixed()
@@ -72,7 +83,9 @@ private nonisolated(unsafe) weak var observed: Seen?
         sleeper.task = nil
     }
 }
+/// One alone: those that the weak reference does not lead to any more may go.
 @inline(never) private func makeSeen() {
+    if observed != nil { return }
     let one = Seen()
     one.other = Seen()
     one.other?.other = one

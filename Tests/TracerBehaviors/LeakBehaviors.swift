@@ -37,9 +37,12 @@ func onThreadOfItsOwn(_ body: @escaping @Sendable () -> Void) {
     pthread_join(handle, nil)
 }
 
+/// The optimizer takes away a malloc whose block nobody looks at.
+private nonisolated(unsafe) var largest: UInt = 0
 @inline(never)
 private func loseBlock() -> Int {
     guard let block = malloc(12_345) else { return 0 }
+    largest = max(largest, UInt(bitPattern: block) & 0xfff)
     memset(block, 1, 12_345)
     return 1
 }
@@ -107,13 +110,14 @@ let leakBehaviors = [
         try AllocationTracer.start()
         var reports: [LeakReport] = []
         for count in 1...3 {
-            onThreadOfItsOwn { loseCycle() }
+            onThreadOfItsOwn { for _ in 0..<6 { loseCycle() } }
             scrub()
             let snapshot = try AllocationTracer.takeSnapshot()
             reports.append(try AllocationTracer.findLeaks())
             let found = reports[count - 1].leaks.filter { $0.typeName?.contains("Branch") == true }.reduce(0) { $0 + $1.instances }
-            // The same words may lie around once; what was found before is found again.
-            try expect(found >= count - 1 && found <= count, "\(found) of \(count) after \(snapshot.process.allocations)")
+            // Words that look like addresses may hide some; if the reports did, they would hide all but the last six.
+            try expect(found <= 6 * count, "\(found) of \(6 * count) after \(snapshot.process.allocations)")
+            if count == 3 { try expect(found > 9, "\(found) of 18") }
         }
     },
     Behavior("What threads, tasks, queues, caches and thread-locals hold under load is no leak, however often one looks") {
