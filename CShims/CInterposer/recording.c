@@ -22,10 +22,10 @@ struct tm_recording tm_recording;
 // Reserved at the start, in elements: enough for a small program without ever waiting for the collector.
 enum { START_IMAGES = 64, START_TEXT = 16 << 10, START_NODES = 4096, START_RINGS = 32, START_EVENT_RINGS = 2, FIRST_RING = 1 << 13 };
 
-// How long a program waits for a collector that never appeared.
+// Milliseconds that a program waits for a collector that never appeared.
 enum { COLLECTOR_START_LIMIT = 10000 };
 
-// How long a thread waits for a collector in the same process. That may need a lock which this thread holds (the Swift
+// Milliseconds without a sign that a thread waits for a collector in the same process. That may need a lock which this thread holds (the Swift
 // runtime's, the loader's); then losing events, and saying so, is better than standing still for ever.
 enum { PRIVATE_WAIT_LIMIT = 1000 };
 
@@ -266,15 +266,24 @@ bool tm_collector_lives(unsigned waited) {
     return !(word & FUTEX_OWNER_DIED);
 }
 
+void tm_wait_for_collector(uint32_t *word, uint32_t seen, unsigned *waited) {
+    switch (tm_futex_wait(word, seen, 50)) {
+    case 0:
+    case -EAGAIN: *waited = 0; break;
+    case -ETIMEDOUT: *waited += 50; break;
+    default: *waited += 1;  // a signal: there may be one a millisecond
+    }
+}
+
 enum tm_wait_result tm_area_wait(struct tm_area *area, uint64_t wanted) {
-    for (unsigned waited = 0;; waited += 50) {
+    for (unsigned waited = 0;;) {
         uint32_t seen = tm_load32(&area->wake);
         tm_add32(&area->waiting, 1);
         bool enough = tm_load64(&area->reserved) >= wanted;
         bool refused = tm_load32(&area->refused);
         if (!enough && !refused) {
             tm_doorbell();
-            tm_futex_wait(&area->wake, seen, 50);
+            tm_wait_for_collector(&area->wake, seen, &waited);
         }
         tm_add32(&area->waiting, -1u);
         if (enough || tm_load64(&area->reserved) >= wanted) return TM_WAIT_AGAIN;

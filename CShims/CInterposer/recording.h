@@ -50,7 +50,10 @@ enum tm_wait_result tm_area_wait(struct tm_area *area, uint64_t wanted);
 // Asks the collector for attention.
 void tm_doorbell(void);
 
-// Whether the collector still lives; `waited` milliseconds have passed so far without it.
+// Whether the collector still lives, after `waited` milliseconds without a sign of it.
 bool tm_collector_lives(unsigned waited);
+
+// Sleeps until the collector wakes the word, for 50 ms at most, and counts how long there was no sign of it: whoever wakes us lives.
+void tm_wait_for_collector(uint32_t *word, uint32_t seen, unsigned *waited);
 
 #endif

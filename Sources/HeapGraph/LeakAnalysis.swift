@@ -59,7 +59,13 @@ package struct LeakAnalysis {
     /// Takes suppressed blocks as reachable, and so what they lead to: it belongs to them.
     private func suppress(in graph: ReferenceGraph, _ names: (Set<Int32>) -> [Int32: CallStack]) -> Tally {
         let candidates = unreached(graph)
-        let named = names(Set(candidates.map { graph.blocks[Int($0)].stack }))
+        var seen: Set<Int32> = []
+        var last: Int32?
+        for candidate in candidates where graph.blocks[Int(candidate)].stack != last {
+            last = graph.blocks[Int(candidate)].stack
+            seen.insert(graph.blocks[Int(candidate)].stack)
+        }
+        let named = names(seen)
         let stacks = Set(named.filter { suppressions.suppresses($0.value) }.keys)
         graph.reach(candidates.filter { stacks.contains(graph.blocks[Int($0)].stack) })
         return Self.sum(candidates.filter { graph.isReached($0) }.map { graph.blocks[Int($0)] })

@@ -40,23 +40,22 @@ package struct LeakSearch<Reader: ObjectReader> {
             let object = reader.object(at: one.address, size: one.size)
             objects.append(object)
             let known = object.map { Self.known($0, graph.usableSize(of: block), &reader) } ?? [:]
-            var found: [Int32] = []
             _ = graph.forEachReference(of: block) { offset, target in
                 let node = nodeOf[Int(target)]
                 guard node >= 0 else { return }
                 let reference = known[offset]
                 if let reference, !reference.canOwn { return }
-                found.append(node)
+                edges.append(node)
                 labels.append(reference?.label ?? "")
             }
             // An object that holds itself: of blocks that are no objects such words say nothing.
             if !known.isEmpty,
                 let own = known.values.filter({ $0.target == one.address && $0.canOwn }).min(by: { $0.offset < $1.offset })
             {
-                found.append(nodeOf[Int(block)])
+                edges.append(nodeOf[Int(block)])
                 labels.append(own.label)
             }
-            edges.add(found)
+            edges.endNode()
         }
         self.reader = reader
         self.objects = objects
@@ -65,9 +64,12 @@ package struct LeakSearch<Reader: ObjectReader> {
         components = StrongComponents(edges)
         let groups = AdjacencyLists(groups: components.component, count: components.count)
         members = groups
-        isCycle = (0..<Int32(components.count)).map { component in
-            let list = groups[component]
-            return list.count > 1 ? list.contains { objects[Int($0)] != nil } : list.first.map { edges[$0].contains($0) } ?? false
+        let lists = edges
+        isCycle = (0..<components.count).map { component in
+            let list = groups.first[component]..<groups.first[component + 1]
+            if list.count > 1 { return list.contains { objects[Int(groups.targets[$0])] != nil } }
+            guard let only = list.first.map({ groups.targets[$0] }) else { return false }
+            return (lists.first[Int(only)]..<lists.first[Int(only) + 1]).contains { lists.targets[$0] == only }
         }
     }
 
@@ -101,8 +103,9 @@ package struct LeakSearch<Reader: ObjectReader> {
     func heads() -> [Head] {
         var hasOwner = [Bool](repeating: false, count: components.count)
         for node in 0..<Int32(nodes.count) {
-            for target in edges[node] where components.component[Int(target)] != components.component[Int(node)] {
-                hasOwner[Int(components.component[Int(target)])] = true
+            for edge in edges.first[Int(node)]..<edges.first[Int(node) + 1] {
+                let target = components.component[Int(edges.targets[edge])]
+                if target != components.component[Int(node)] { hasOwner[Int(target)] = true }
             }
         }
         var heads: [Head] = []
@@ -111,15 +114,17 @@ package struct LeakSearch<Reader: ObjectReader> {
         }
         var isTaken = [Bool](repeating: false, count: components.count)
         for head in heads { isTaken[Int(head.component)] = true }
+        var queue: [Int32] = []
         for index in heads.indices {
-            var queue = Array(members[heads[index].component])
+            queue.removeAll(keepingCapacity: true)
+            queue += members[heads[index].component]
             heads[index].own = sum(queue)
             var next = 0
             while next < queue.count {
-                let node = queue[next]
+                let node = Int(queue[next])
                 next += 1
-                for target in edges[node] {
-                    let component = components.component[Int(target)]
+                for edge in edges.first[node]..<edges.first[node + 1] {
+                    let component = components.component[Int(edges.targets[edge])]
                     guard !isTaken[Int(component)] else { continue }
                     isTaken[Int(component)] = true
                     queue += members[component]
@@ -130,8 +135,10 @@ package struct LeakSearch<Reader: ObjectReader> {
         return heads
     }
 
-    private func sum(_ list: some Sequence<Int32>) -> Tally {
-        list.reduce(into: .zero) { $0 += Tally(bytes: Int(clamping: size(of: $1)), count: 1) }
+    private func sum(_ list: [Int32]) -> Tally {
+        var sum = Tally.zero
+        for node in list { sum += Tally(bytes: Int(clamping: size(of: node)), count: 1) }
+        return sum
     }
 
     func size(of node: Int32) -> UInt64 { graph.blocks[Int(nodes[Int(node)])].size }
@@ -196,29 +203,45 @@ package struct LeakSearch<Reader: ObjectReader> {
         var path: [String]
     }
 
+    private struct Group {
+        var key: Key
+        var first: [Int32]
+        var instances = 0
+        var own = Tally.zero
+        var total = Tally.zero
+    }
+
     /// All leaks, grouped, the largest first.
     package func leaks(_ names: (Set<Int32>) -> [Int32: CallStack]) -> [Leak] {
-        var groups: [Key: (heads: [Head], first: [Int32])] = [:]
+        var groups: [Group] = []
+        var numbers: [Key: Int] = [:]
+        var last = 0
         for head in heads() {
             let ring = head.kind == .cycle ? way(around: head.component) : []
             let first = ring.first?.node ?? largest(of: head.component)
             let path = ring.map { step($0.node, $0.label) }
             let key = Key(kind: head.kind, stack: stack(of: first), type: objects[Int(first)]?.typeName, path: path)
-            if groups[key] == nil {
+            // What was lost one after the other is often alike.
+            if groups.isEmpty || groups[last].key != key { last = numbers[key] ?? groups.count }
+            if last == groups.count {
                 // Of a large cycle the objects on the way, not all that hangs on it.
                 let shown = ring.isEmpty ? [first] : ring.map(\.node)
-                groups[key] = ([], Array(shown.prefix(Self.mostObjects)))
+                numbers[key] = last
+                groups.append(Group(key: key, first: Array(shown.prefix(Self.mostObjects))))
             }
-            groups[key]?.heads.append(head)
+            groups[last].instances += 1
+            groups[last].own += head.own
+            groups[last].total += head.total
         }
-        let stacks = Set(groups.values.flatMap { $0.first.map(stack(of:)) })
+        let stacks = Set(groups.flatMap { $0.first.map(stack(of:)) })
         let named = names(stacks)
         func callStack(_ node: Int32) -> CallStack { named[stack(of: node)] ?? CallStack([]) }
-        return groups.map { key, group in
+        return groups.map { group in
+            let key = group.key
             var leak = Leak(kind: key.kind, typeName: key.type, path: key.path, callStack: named[key.stack] ?? CallStack([]))
-            leak.instances = group.heads.count
-            leak.own = group.heads.reduce(.zero) { $0 + $1.own }
-            leak.total = group.heads.reduce(.zero) { $0 + $1.total }
+            leak.instances = group.instances
+            leak.own = group.own
+            leak.total = group.total
             leak.objects = group.first.map { leakedObject($0, callStack($0)) }
             return leak
         }
@@ -232,7 +255,9 @@ package struct LeakSearch<Reader: ObjectReader> {
     static var mostObjects: Int { 32 }
 
     private func largest(of component: Int32) -> Int32 {
-        members[component].max { (size(of: $0), address(of: $1)) < (size(of: $1), address(of: $0)) } ?? 0
+        let only = members.first[Int(component)]
+        if members.first[Int(component) + 1] == only + 1 { return members.targets[only] }
+        return members[component].max { (size(of: $0), address(of: $1)) < (size(of: $1), address(of: $0)) } ?? 0
     }
 
     func leakedObject(_ node: Int32, _ callStack: CallStack) -> LeakedObject {
@@ -245,7 +270,11 @@ package struct LeakSearch<Reader: ObjectReader> {
         return result
     }
 
-    package var leaked: Tally { sum(0..<Int32(nodes.count)) }
+    package var leaked: Tally {
+        var sum = Tally.zero
+        for block in nodes { sum += Tally(bytes: Int(clamping: graph.blocks[Int(block)].size), count: 1) }
+        return sum
+    }
 }
 
 extension HeapReference {

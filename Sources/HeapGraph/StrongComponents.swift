@@ -24,8 +24,12 @@ struct AdjacencyLists: Sendable {
 
     mutating func add(_ targets: some Sequence<Int32>) {
         self.targets.append(contentsOf: targets)
-        first.append(self.targets.count)
+        endNode()
     }
+
+    /// A target of the node that comes after those that have ended.
+    mutating func append(_ target: Int32) { targets.append(target) }
+    mutating func endNode() { first.append(targets.count) }
 
     subscript(node: Int32) -> ArraySlice<Int32> { targets[first[Int(node)]..<first[Int(node) + 1]] }
 }

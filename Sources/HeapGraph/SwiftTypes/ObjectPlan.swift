@@ -33,6 +33,9 @@ final class ObjectPlan {
 extension SwiftTypeReader {
     static let workForOneType = 20_000
 
+    /// Whether objects may have metadata that begins with this word.
+    func isKind(_ word: UInt64) -> Bool { word == 0 || word == 0x400 || (0x500...0x502).contains(word) }
+
     /// The plan for objects with this metadata; nil when it is no metadata of objects.
     func plan(metadata: UInt64, kind: UInt64, bindings: [UInt64]) -> ObjectPlan? {
         budget = Self.workForOneType

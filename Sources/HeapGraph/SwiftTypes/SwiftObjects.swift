@@ -4,7 +4,9 @@
 package struct SwiftObjects: ObjectReader {
     private let memory: SwiftMemory
     private let types: SwiftTypeReader
-    private var plans: [PlanKey: Int32] = [:]
+    /// Of objects whose metadata says it all, and of those that say their type in further words.
+    private var plans: [UInt64: Int32] = [:]
+    private var boundPlans: [PlanKey: Int32] = [:]
     private var allPlans: [ObjectPlan] = []
     /// The last objects' type: neighbors often have the same.
     private var lastKey: PlanKey?
@@ -73,8 +75,10 @@ package struct SwiftObjects: ObjectReader {
     private mutating func plan(of words: inout ObjectWords) -> Int32? {
         guard let metadata = words.word(at: 0) else { return nil }
         if let lastKey, lastKey.metadata == metadata, lastKey.bindings.isEmpty { return lastPlan < 0 ? nil : lastPlan }
-        if let known = plans[PlanKey(metadata: metadata, bindings: [])] { return remember(metadata, [], known) }
-        guard metadata & 7 == 0, let kind = memory.word(at: metadata) else { return remember(metadata, [], newPlan(nil, metadata, [])) }
+        // Most blocks of most programs are no objects, and each begins with a word of its own: nothing is remembered of them.
+        guard metadata & 7 == 0, metadata >= 4096, metadata < 1 << 47, let kind = memory.word(at: metadata), types.isKind(kind)
+        else { return nil }
+        if let known = plans[metadata] { return remember(metadata, [], known) }
         // Some objects say their type in further words.
         var bindings: [UInt64] = []
         let count = kind == 0x400 ? types.bindingCount(ofClosure: metadata) : kind == 0x501 ? 1 : 0
@@ -86,19 +90,20 @@ package struct SwiftObjects: ObjectReader {
     }
 
     private mutating func plan(_ key: PlanKey, kind: UInt64) -> Int32? {
-        if let known = plans[key] { return remember(key.metadata, key.bindings, known) }
+        if let known = key.bindings.isEmpty ? plans[key.metadata] : boundPlans[key] { return remember(key.metadata, key.bindings, known) }
         let made = types.plan(metadata: key.metadata, kind: kind, bindings: key.bindings)
         return remember(key.metadata, key.bindings, newPlan(made, key.metadata, key.bindings))
     }
 
     private mutating func newPlan(_ plan: ObjectPlan?, _ metadata: UInt64, _ bindings: [UInt64]) -> Int32 {
-        if plans.count >= Self.mostPlans {
+        if plans.count + boundPlans.count >= Self.mostPlans {
             plans.removeAll()
+            boundPlans.removeAll()
             allPlans.removeAll()
         }
         let number = plan == nil ? -1 : Int32(allPlans.count)
         if let plan { allPlans.append(plan) }
-        plans[PlanKey(metadata: metadata, bindings: bindings)] = number
+        if bindings.isEmpty { plans[metadata] = number } else { boundPlans[PlanKey(metadata: metadata, bindings: bindings)] = number }
         return number
     }
 
