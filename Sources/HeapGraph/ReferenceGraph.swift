@@ -15,6 +15,8 @@ package final class ReferenceGraph: @unchecked Sendable {
     package private(set) var rootHits: [RootHit] = []
     /// Blocks whose contents were not readable as a whole.
     package private(set) var unreadableBlocks = 0
+    /// Records that Dispatch keeps for later work: only their links mean something.
+    private let keptRecords: Set<Int32>
     private var queue: [Int32] = []
 
     /// A word of a root that refers to a block.
@@ -35,6 +37,7 @@ package final class ReferenceGraph: @unchecked Sendable {
         let sound = program.blocks.filter { $0.address > 0 && $0.address < 1 << 47 && $0.size < 1 << 47 }
         blocks = Self.merged(sound, roots.unknownBlocks)
         table = BlockTable(blocks)
+        keptRecords = KeptRecords(program, table).blocks
         parents = .allocate(capacity: max(blocks.count, 1))
         parents.initialize(repeating: -1, count: max(blocks.count, 1))
         queue.reserveCapacity(blocks.count)
@@ -134,9 +137,10 @@ package final class ReferenceGraph: @unchecked Sendable {
         let range = table.addresses(of: block)
         let start = range.lowerBound
         let skipsFirst = isSideTable(range)
+        let isKept = !keptRecords.isEmpty && keptRecords.contains(block)
         return program.memory.forEachWord(in: start..<usableEnd(of: block, range)) { address, word in
             let offset = address &- start
-            if offset == 0 && skipsFirst { return }
+            if offset == 0 && skipsFirst || isKept && offset != KeptRecords.next { return }
             var value = word & Self.addressMask
             // The second word of a Swift object: the address of its record of weak references, three bits to the right.
             if offset == 8 && word >> 62 == 3 { value = word << 3 & 0x0000_ffff_ffff_fff8 }

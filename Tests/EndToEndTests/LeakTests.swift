@@ -79,6 +79,8 @@ struct LeakTests {
         ("existential", ["Filter.host", "Host.plugin"]), ("value", ["Canvas.shape.owner"]),
         ("generic", ["Box<Swift.Int>.back", "Holder.box"]), ("actor", ["Account.partner", "Account.partner"]),
         ("delegate", ["Controller.view", "View.delegate"]), ("three", ["Pang.next", "Ping.next", "Pong.next"]),
+        // Then its own memory, or the closure that it runs.
+        ("task", ["Poller.task", "Swift task", " "]),
     ]
 
     @Test(

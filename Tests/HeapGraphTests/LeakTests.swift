@@ -60,6 +60,25 @@ struct LeakTests {
         #expect(program.freeze().leaks().leaks.flatMap(\.objects).map(\.address) == [weakly])
     }
 
+    @Test("Records of work that Dispatch keeps for later hold each other, and not what the work was about; others hold it")
+    func keptRecords() {
+        // In a thread's list; in one whose counts do not fall to 1; named by another thread-local; by a thread with another number.
+        for (isKept, last, distance, number) in [(true, 1, 24, 1), (false, 2, 24, 1), (false, 1, 32, 1), (false, 1, 24, 2)] {
+            var program = MadeUpProgram()
+            let records = (0..<3).map { _ in program.block(words: 8) }
+            let done = program.block(words: 4)
+            program.local(UInt64(number), above: 1024)
+            program.local(records[0], above: UInt64(1024 + distance))
+            for (index, record) in records.enumerated() {
+                program.set(record + 8, UInt64(2 - index + last) | 0xffff_ffff << 32)
+                program.set(record + 16, index < 2 ? records[index + 1] : 0)
+                program.set(record + 40, done)
+            }
+            program.threadPointer = program.stackPointer + 1536
+            #expect(program.freeze().leaks().leaked.count == (isKept ? 1 : 0), "\(last) \(distance) \(number)")
+        }
+    }
+
     @Test("A list of 200,000 blocks is one leak, or none")
     func deepList() {
         for isHeld in [false, true] {

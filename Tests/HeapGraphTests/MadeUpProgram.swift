@@ -16,6 +16,7 @@ struct MadeUpProgram {
     private var globals: UInt64 = 0
     private var locals: UInt64 = 0
     var registers: [UInt64] = []
+    var threadPointer: UInt64 = 0
     var exit: (thread: Int32, stack: UInt64)?
     var knowsAllBlocks = true
 
@@ -45,7 +46,7 @@ struct MadeUpProgram {
         let heapEnd = (next + 4095) & ~4095
         let ranges = [Self.data..<Self.data + Self.size, Self.heap..<heapEnd, Self.stack..<Self.stack + Self.size]
         process.mappings = zip(ranges, ["/bin/made-up", "[heap]", "[stack]"]).map { FrozenProcess.Mapping(addresses: $0, name: $1) }
-        process.threads = [FrozenProcess.Thread(id: 1, stackPointer: stackPointer, threadPointer: 0, registers: registers)]
+        process.threads = [FrozenProcess.Thread(id: 1, stackPointer: stackPointer, threadPointer: threadPointer, registers: registers)]
         process.blocks = blocks
         process.exit = exit
         process.knowsAllBlocks = knowsAllBlocks
