@@ -25,8 +25,8 @@ enum { START_IMAGES = 64, START_TEXT = 16 << 10, START_NODES = 4096, START_RINGS
 // Milliseconds that a program waits for a collector that never appeared.
 enum { COLLECTOR_START_LIMIT = 10000 };
 
-// Milliseconds without a sign that a thread waits for a collector in the same process. That may need a lock which this thread holds (the Swift
-// runtime's, the loader's); then losing events, and saying so, is better than standing still for ever.
+// Milliseconds without a sign that a thread waits for a collector in the same process. That may need a lock which this thread holds
+// (the Swift runtime's, the loader's); then losing events, and saying so, is better than standing still for ever.
 enum { PRIVATE_WAIT_LIMIT = 1000 };
 
 static uint64_t page_up(uint64_t size) { return (size + TM_PAGE - 1) & ~(uint64_t)(TM_PAGE - 1); }

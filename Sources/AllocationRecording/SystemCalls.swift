@@ -120,7 +120,8 @@ struct ProcessFiles {
     /// Resident set size in bytes; nil once the process has ended.
     func residentBytes() -> Int? {
         guard statm >= 0, let text = SystemCalls.contents(of: statm, limit: 128) else { return nil }
-        guard let space = text.firstIndex(of: UInt8(ascii: " ")), let pages = Self.number(text[(space + 1)...]), pages > 0 else { return nil }
+        guard let space = text.firstIndex(of: UInt8(ascii: " ")), let pages = Self.number(text[(space + 1)...]), pages > 0
+        else { return nil }
         return pages &* Self.pageSize
     }
 

@@ -79,7 +79,7 @@ func lookUnderLoad(times: Int, pause: UInt32 = 0) async throws {
     for time in 1...times {
         usleep(2000)
         let report = try AllocationTracer.findLeaks()
-        let leaks = report.leaks.prefix(3).map { "\($0): \($0.callStack.debugDescription)" }
+        let leaks = report.leaks.prefix(3).map { "\($0.instances) of \($0): \($0.objects), \($0.callStack.debugDescription)" }
         try expect(report.leaks.isEmpty, "time \(time): \(leaks) \(report.warnings)")
     }
 }

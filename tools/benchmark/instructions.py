@@ -1,4 +1,7 @@
 # instructions.py: instructions of an allocation and its free, counted by callgrind: the same on a busy machine as on a quiet one.
+#
+# Counted are the functions that each event goes through. How often a thread reads the clock or waits, and how many rounds the
+# collector makes, depends on how fast the machine is, and more so under callgrind.
 import concurrent.futures
 import os
 import re
@@ -11,44 +14,53 @@ from benchmark.tracers import TOP
 ACCEPTED = os.path.join(TOP, "tools", "benchmark", "instructions.txt")
 TOLERANCE = 0.02
 TRACED_PAIRS, COLLECTOR_PAIRS = 10000, 40000
+# As callgrind_annotate names functions.
+TRACED = re.compile(r":(?:malloc|free|traced_malloc|traced_free|tm_unwinder_stack) \[.*libtracemalloc")
+COLLECTOR = re.compile(r":\S*AllocationRecording6UnsafeO\S*(?:Merge|Ledger|LiveTable|StackRows)\S* \[")
 
 
 def measure(executable, place):
     """Instructions by name: of the traced side for each pair at several depths, of the collector for each event."""
     program = place.compiled("pairs.c")
-    library = os.path.join(os.path.dirname(executable), "libtracemalloc.so")
     with tempfile.TemporaryDirectory(prefix="bench.") as folder:
         # Valgrind 3.19 cannot read the debug information of newer compilers; the code is the same.
-        stripped = os.path.join(folder, "libtracemalloc.so")
-        subprocess.run(["strip", "--strip-debug", "-o", stripped, library], check=True)
+        command, library = (os.path.join(folder, name) for name in ("tracemalloc", "libtracemalloc.so"))
+        for stripped in (command, library):
+            unstripped = os.path.join(os.path.dirname(executable), os.path.basename(stripped))
+            subprocess.run(["objcopy", "--strip-debug", unstripped, stripped], check=True)
         native = dict(os.environ)
         traced = native | {
-            "TRACEMALLOC": os.path.join(folder, "%p.tmalloc"), "TRACEMALLOC_COLLECTOR": executable, "LD_PRELOAD": stripped}
+            "TRACEMALLOC": os.path.join(folder, "%p.tmalloc"), "TRACEMALLOC_COLLECTOR": executable, "LD_PRELOAD": library}
         # Two at a time: the name is the default one, which has the process id.
-        run = [executable, "run", "--quiet", "--"]
+        run = [command, "run", "--quiet", "--"]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            def per_pair(command, depth, environment, pairs):
+            def per_pair(functions, command, depth, environment, pairs):
                 """The difference of two runs: without start and end."""
-                counts = [pool.submit(count, [*command, program, str(depth), "1", str(number)], environment, folder)
+                counts = [pool.submit(count, functions, [*command, program, str(depth), "1", str(number)], environment, folder)
                           for number in (pairs, 2 * pairs)]
                 return lambda: (counts[1].result() - counts[0].result()) / pairs
 
-            collector = per_pair(run, 20, native, COLLECTOR_PAIRS)
-            without = per_pair([], 20, native, TRACED_PAIRS)
-            depths = {depth: per_pair([], depth, traced, TRACED_PAIRS) for depth in (1, 20, 50)}
-            figures = {f"traced program, a pair at depth {depth}": pair() - without() for depth, pair in depths.items()}
+            collector = per_pair(COLLECTOR, run, 20, native, COLLECTOR_PAIRS)
+            depths = {depth: per_pair(TRACED, [], depth, traced, TRACED_PAIRS) for depth in (1, 20, 50)}
+            figures = {f"traced program, a pair at depth {depth}": pair() for depth, pair in depths.items()}
             figures["collector, an event"] = collector() / 2
     return {name: round(figure, 1) for name, figure in figures.items()}
 
 
-def count(command, environment, folder):
-    # Not the wrapper script: it would be traced.
-    valgrind = ["valgrind.bin", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-    result = subprocess.run([*valgrind, *command], env=environment, cwd=folder, capture_output=True, text=True)
-    found = re.search(r"Collected : (\d+)", result.stderr)
-    if result.returncode or not found:
-        raise Failure(f"callgrind: {' '.join(command)}: exit code {result.returncode}\n{result.stderr[-2000:]}")
-    return int(found.group(1))
+def count(functions, command, environment, folder):
+    """Instructions of the functions, without those that they call."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="callgrind.") as counts:
+        # Not the wrapper script: it would be traced.
+        valgrind = ["valgrind.bin", "--tool=callgrind", f"--callgrind-out-file={counts.name}"]
+        result = subprocess.run([*valgrind, *command], env=environment, cwd=folder, capture_output=True, text=True)
+        if result.returncode:
+            raise Failure(f"callgrind: {' '.join(command)}: exit code {result.returncode}\n{result.stderr[-2000:]}")
+        annotate = ["callgrind_annotate", "--threshold=100", "--auto=no", counts.name]
+        lines = subprocess.run(annotate, check=True, capture_output=True, text=True).stdout.splitlines()
+    found = [line.split()[0] for line in lines if functions.search(line)]
+    if not found:
+        raise Failure(f"callgrind: {' '.join(command)}: none of the functions was called")
+    return sum(int(number.replace(",", "")) for number in found)
 
 
 def accepted():
