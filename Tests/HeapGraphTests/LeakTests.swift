@@ -68,7 +68,7 @@ struct LeakTests {
             let records = (0..<3).map { _ in program.block(words: 8) }
             let done = program.block(words: 4)
             program.local(UInt64(number), above: 1024)
-            program.local(records[0], above: UInt64(1024 + distance))
+            program.local(records[0], above: 1024 + distance)
             for (index, record) in records.enumerated() {
                 program.set(record + 8, UInt64(2 - index + last) | 0xffff_ffff << 32)
                 program.set(record + 16, index < 2 ? records[index + 1] : 0)
