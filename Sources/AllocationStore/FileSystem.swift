@@ -8,9 +8,10 @@ enum FileSystem {
     static func meansFull(_ error: Int32) -> Bool { error == ENOSPC || error == EDQUOT || error == EFBIG }
 
     /// Makes a new empty file that only the user can read. Follows no link and opens nothing that is there already.
-    static func reserve(_ path: String) throws(StoreError) {
+    /// - Parameter name: what errors call it.
+    static func reserve(_ path: String, for name: String? = nil) throws(StoreError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw writeFailure(path) }
+        guard descriptor >= 0 else { throw writeFailure(name ?? path) }
         close(descriptor)
     }
 
@@ -27,6 +28,18 @@ enum FileSystem {
     /// Gives a file another's name; the other one is gone at the same moment.
     static func replace(_ path: String, with source: String) throws(StoreError) {
         guard rename(source, path) == 0 else { throw writeFailure(path) }
+    }
+
+    /// Gives a file a name that nothing has yet.
+    static func name(_ source: String, _ path: String) throws(StoreError) {
+        if link(source, path) == 0 {
+            unlink(source)
+            return
+        }
+        // Some file systems have no second names: there the file is empty for a moment.
+        guard errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS else { throw writeFailure(path) }
+        try reserve(path)
+        try replace(path, with: source)
     }
 
     /// The path without links in its directory, so that it stays the same file when the working directory changes.

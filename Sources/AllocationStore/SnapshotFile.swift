@@ -15,14 +15,8 @@ package struct SnapshotFile: Sendable {
     package static func create(at path: String, force: Bool) throws(StoreError) -> SnapshotFile {
         let file = SnapshotFile(path: try FileSystem.absolute(path))
         if let kind = FileSystem.kindOfOther(at: file.path) { throw .notAFile(path: file.path, kind: kind) }
-        let isNew = !(force && FileSystem.exists(file.path))
-        if isNew { try FileSystem.reserve(file.path) }
-        do {
-            try file.write([], complete: false)
-        } catch {
-            if isNew { FileSystem.remove(file.path) }
-            throw error
-        }
+        if FileSystem.exists(file.path) && !force { throw .exists(path: file.path) }
+        try file.write([], complete: false, replaces: force)
         return file
     }
 
@@ -31,14 +25,19 @@ package struct SnapshotFile: Sendable {
     ///   - snapshots: one for each process, the first one first.
     ///   - complete: the run is over; nothing is missing.
     package func write(_ snapshots: [Snapshot], complete: Bool) throws(StoreError) {
+        try write(snapshots, complete: complete, replaces: true)
+    }
+
+    /// - Parameter replaces: false: there must be no such file before. Also then it is never seen half-written.
+    private func write(_ snapshots: [Snapshot], complete: Bool, replaces: Bool) throws(StoreError) {
         let part = path + ".part"
         FileSystem.remove(part)
-        try FileSystem.reserve(part)
+        try FileSystem.reserve(part, for: path)
         do {
             try Writer.fill(part, for: path, with: snapshots, complete: complete)
             // A machine that fails may lose a checkpoint, the program that it describes is gone as well. The end is kept.
             if complete { try FileSystem.synchronize(part) }
-            try FileSystem.replace(path, with: part)
+            if replaces { try FileSystem.replace(path, with: part) } else { try FileSystem.name(part, path) }
         } catch {
             FileSystem.remove(part)
             throw error
