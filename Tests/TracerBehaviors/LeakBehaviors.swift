@@ -82,7 +82,8 @@ func lookUnderLoad(times: Int, pause: UInt32 = 0) async throws {
         let leaks = report.leaks.prefix(3).map { "\($0.instances) of \($0): \($0.objects), \($0.callStack.debugDescription)" }
         // What is still there at once afterwards was not only looked at in a bad moment.
         let again = report.leaks.isEmpty ? 0 : try AllocationTracer.findLeaks().leaked.count
-        try expect(report.leaks.isEmpty, "time \(time): \(leaks) \(report.warnings); again: \(again) blocks")
+        let lost = report.leaks.isEmpty ? 0 : try AllocationTracer.takeSnapshot().process.lostEvents
+        try expect(report.leaks.isEmpty, "time \(time): \(leaks) \(report.warnings); again: \(again) blocks; \(lost) events lost")
     }
 }
 
