@@ -41,6 +41,7 @@ package final class ReferenceGraph: @unchecked Sendable {
         parents = .allocate(capacity: max(blocks.count, 1))
         parents.initialize(repeating: -1, count: max(blocks.count, 1))
         queue.reserveCapacity(blocks.count)
+        reachReleased()
         forEachRootWord { word, kind, address in reachRoot(word, kind, at: address) }
         spread()
     }
@@ -68,6 +69,19 @@ package final class ReferenceGraph: @unchecked Sendable {
         rootHits.append(RootHit(kind: kind, address: address))
         parents[Int(block)] = Int32(truncatingIfNeeded: -2 - (rootHits.count - 1))
         queue.append(block)
+    }
+
+    /// A record of weak references keeps no object, but while the runtime counts down in it nothing else may know the object: a thread
+    /// that releases one has only the record in its registers until it finds that it was the last one.
+    private func reachReleased() {
+        for (thread, words) in roots.registers {
+            for word in words {
+                let block = table.find(word & Self.addressMask)
+                guard block >= 0, isSideTable(table.addresses(of: block)), let object = program.memory.word(at: table.start(of: block))
+                else { continue }
+                reachRoot(object, .register(thread: thread), at: 0)
+            }
+        }
     }
 
     @inline(__always)
