@@ -13,6 +13,8 @@ public func fuzzOneInput(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
         SymbolFuzz.name(bytes)
     #elseif FUZZ_PERFMAP
         SymbolFuzz.perfMap(bytes)
+    #elseif FUZZ_METADATA
+        MetadataFuzz.run(bytes)
     #endif
     return 0
 }

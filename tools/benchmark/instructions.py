@@ -12,7 +12,8 @@ from benchmark.measurement import Failure
 from benchmark.tracers import TOP
 
 ACCEPTED = os.path.join(TOP, "tools", "benchmark", "instructions.txt")
-TOLERANCE = 0.02
+# Between two runs they differ by 2 %: how often a ring is full, and which way is taken then, depends on time.
+TOLERANCE = 0.05
 TRACED_PAIRS, COLLECTOR_PAIRS = 10000, 40000
 # As callgrind_annotate names functions.
 TRACED = re.compile(r":(?:malloc|free|traced_malloc|traced_free|tm_unwinder_stack) \[.*libtracemalloc")
