@@ -42,7 +42,9 @@ struct LeakTests {
         #expect(program.freeze().leaks().leaked.count == 0)
     }
 
-    @Test("Swift's tag bits and the address of a record of weak references are decoded; the record keeps nothing alive but for a release under way")
+    @Test(
+        "Tag bits and addresses of records of weak references are decoded; a record keeps nothing alive, but for a release under way"
+    )
     func packedWords() {
         var program = MadeUpProgram()
         let tagged = program.block(words: 4)

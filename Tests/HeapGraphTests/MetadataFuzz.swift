@@ -28,7 +28,11 @@ enum MetadataFuzz {
     }
 
     private protocol Host: AnyObject {}
-    private enum Link { case none, one(Part), two(Part, Part) }
+    private enum Link {
+        case none
+        case one(Part)
+        case two(Part, Part)
+    }
     private class Part {
         var name = "a name that does not fit into a small string"
         weak var owner: Whole?
