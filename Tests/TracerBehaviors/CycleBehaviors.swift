@@ -1,4 +1,5 @@
 // CycleBehaviors.swift: which retain cycles collectCycles() frees, and which it leaves alone.
+import Glibc
 import Synchronization
 import TraceMalloc
 
@@ -96,7 +97,9 @@ private nonisolated(unsafe) var others: [AnyObject] = []
 private func collect(_ type: String, _ make: @escaping @Sendable () -> Void) throws -> (freed: Leak?, refused: String?) {
     try AllocationTracer.start()
     // A word that looks like an address hides a cycle now and then.
-    for _ in 0..<5 {
+    for attempt in 0..<15 {
+        // A collector without optimization, on a busy machine, still keeps what it has freed: it holds things meanwhile.
+        usleep(UInt32(attempt) * 10_000)
         deinits.withLock { $0 = [:] }
         onThreadOfItsOwn(make)
         scrub()

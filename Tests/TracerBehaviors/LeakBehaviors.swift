@@ -60,7 +60,8 @@ func scrub(_ depth: Int = 64) {
 /// What `lose` loses, found. A word that looks like the block's address hides it now and then: the search is conservative.
 private func found(_ isIt: (Leak) -> Bool, after lose: () throws -> Void) throws -> (report: LeakReport, leak: Leak) {
     var report: LeakReport?
-    for _ in 0..<5 {
+    for attempt in 0..<15 {
+        usleep(UInt32(attempt) * 10_000)
         try lose()
         scrub()
         report = try AllocationTracer.findLeaks()
