@@ -26,9 +26,9 @@ void tm_exit_check(void) {
     header->exit_stack = __atomic_load_n(&exit_stack, __ATOMIC_RELAXED);
     header->exit_thread = (uint32_t)tm_thread_id();
     tm_store32(&header->exit_check, TM_EXIT_WAITING);
-    for (unsigned waited = 0; tm_load32(&header->exit_check) == TM_EXIT_WAITING && tm_collector_lives(waited); waited += 50) {
+    for (unsigned waited = 0; tm_load32(&header->exit_check) == TM_EXIT_WAITING && tm_collector_lives(waited);) {
         tm_doorbell();
-        tm_futex_wait(&header->exit_check, TM_EXIT_WAITING, 50);
+        tm_wait_for_collector(&header->exit_check, TM_EXIT_WAITING, &waited);
     }
 }
 

@@ -23,7 +23,7 @@ package struct LeakAnalysis {
         let blocks = graph.program.blocks
         report.live = Self.sum(blocks)
         if let isAsked {
-            graph.reach(unreached(graph).filter { !isAsked(graph.blocks[Int($0)]) })
+            graph.reach(graph.unreached.filter { !isAsked(graph.blocks[Int($0)]) })
         }
         if !suppressions.isEmpty { report.suppressed = suppress(in: graph, names) }
         let search = LeakSearch(graph, reader: reader)
@@ -52,13 +52,9 @@ package struct LeakAnalysis {
         blocks.reduce(into: .zero) { $0 += Tally(bytes: Int(clamping: $1.size), count: 1) }
     }
 
-    private func unreached(_ graph: ReferenceGraph) -> [Int32] {
-        (0..<Int32(graph.blocks.count)).filter { !graph.isReached($0) && graph.blocks[Int($0)].stack != ReferenceGraph.unknownStack }
-    }
-
     /// Takes suppressed blocks as reachable, and so what they lead to: it belongs to them.
     private func suppress(in graph: ReferenceGraph, _ names: (Set<Int32>) -> [Int32: CallStack]) -> Tally {
-        let candidates = unreached(graph)
+        let candidates = graph.unreached
         var seen: Set<Int32> = []
         var last: Int32?
         for candidate in candidates where graph.blocks[Int(candidate)].stack != last {

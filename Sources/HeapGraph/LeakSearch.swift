@@ -25,7 +25,7 @@ package struct LeakSearch<Reader: ObjectReader> {
     package init(_ graph: ReferenceGraph, reader: Reader) {
         self.graph = graph
         self.reader = reader
-        let nodes = Self.unreached(graph)
+        let nodes = graph.unreached
         self.nodes = nodes
         var nodeOf = [Int32](repeating: -1, count: graph.blocks.count)
         for (node, block) in nodes.enumerated() { nodeOf[Int(block)] = Int32(node) }
@@ -77,10 +77,6 @@ package struct LeakSearch<Reader: ObjectReader> {
     func node(of block: Int32) -> Int32? {
         let node = nodeOfBlock[Int(block)]
         return node >= 0 ? node : nil
-    }
-
-    private static func unreached(_ graph: ReferenceGraph) -> [Int32] {
-        (0..<Int32(graph.blocks.count)).filter { !graph.isReached($0) && graph.blocks[Int($0)].stack != ReferenceGraph.unknownStack }
     }
 
     private static func known(_ object: HeapObject, _ size: UInt64, _ reader: inout Reader) -> [UInt64: HeapReference] {
@@ -270,11 +266,7 @@ package struct LeakSearch<Reader: ObjectReader> {
         return result
     }
 
-    package var leaked: Tally {
-        var sum = Tally.zero
-        for block in nodes { sum += Tally(bytes: Int(clamping: graph.blocks[Int(block)].size), count: 1) }
-        return sum
-    }
+    package var leaked: Tally { sum([Int32](0..<Int32(nodes.count))) }
 }
 
 extension HeapReference {

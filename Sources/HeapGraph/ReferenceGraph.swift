@@ -57,6 +57,10 @@ package final class ReferenceGraph: @unchecked Sendable {
     }
 
     package func isReached(_ block: Int32) -> Bool { parents[Int(block)] != -1 }
+    /// The program's blocks that nothing reaches, ascending by address.
+    var unreached: [Int32] {
+        (0..<Int32(blocks.count)).filter { !isReached($0) && blocks[Int($0)].stack != Self.unknownStack }
+    }
     package func block(at address: UInt64) -> Int32? {
         let block = table.find(address)
         return block >= 0 ? block : nil

@@ -1,19 +1,16 @@
 // MetadataFuzz.swift: real Swift objects, read through memory that lies now and then.
-import Glibc
-
 @testable import HeapGraph
 
 enum MetadataFuzz {
     /// This process's memory. The input says what is wrong with which reading: a byte for each, and the words that are put in.
     private final class LyingMemory: MemoryReader, @unchecked Sendable {
-        private static let file = open("/proc/self/mem", O_RDONLY | O_CLOEXEC)
+        private let own = OwnMemory()
         private var lies: UnsafeRawBufferPointer.SubSequence
 
         init(_ lies: UnsafeRawBufferPointer) { self.lies = lies[...] }
 
         func read(at address: UInt64, into buffer: UnsafeMutableRawBufferPointer) -> Int {
-            guard address < 1 << 47, !buffer.isEmpty else { return 0 }
-            let got = max(pread(Self.file, buffer.baseAddress, buffer.count, off_t(address)), 0)
+            let got = own.read(at: address, into: buffer)
             guard got > 0, let lie = lies.popFirst() else { return got }
             switch lie {
             case 0..<64:
@@ -68,7 +65,7 @@ enum MetadataFuzz {
     @discardableResult
     static func run(_ bytes: UnsafeRawBufferPointer) -> Int {
         var reader = SwiftObjects(memory: LyingMemory(bytes), modules: [])
-        var queue = [UInt64(UInt(bitPattern: ObjectIdentifier(whole)))]
+        var queue = [OwnMemory.address(whole)]
         var next = 0
         var objects = 0
         while next < min(queue.count, mostObjects) {
