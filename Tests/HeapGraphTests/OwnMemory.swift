@@ -34,8 +34,18 @@ struct OwnMemory: MemoryReader {
 
     static func address(_ object: AnyObject) -> UInt64 { UInt64(UInt(bitPattern: Unmanaged.passUnretained(object).toOpaque())) }
 
+    private typealias Question = @convention(c) (UnsafeRawPointer?) -> Int
+
+    /// The address sanitizer has an allocator of its own.
+    private static let sanitizerSize = unsafeBitCast(dlsym(nil, "__sanitizer_get_allocated_size"), to: Question?.self)
+    private static let sanitizerOwns = unsafeBitCast(dlsym(nil, "__sanitizer_get_ownership"), to: Question?.self)
+
     /// What the C library says in front of a block; 0 where that makes no sense.
     static func size(_ address: UInt64) -> UInt64 {
+        if let size = sanitizerSize, let owns = sanitizerOwns {
+            let block = UnsafeRawPointer(bitPattern: UInt(address))
+            return owns(block) & 1 == 1 ? UInt64(size(block)) : 0
+        }
         guard let header: UInt64 = OwnMemory().load(at: address &- 8), header & ~7 >= 32, header < 1 << 24 else { return 0 }
         return (header & ~7) - (header & 2 == 0 ? 8 : 16)
     }
