@@ -6,6 +6,7 @@
 #ifndef TM_STACK_TABLE_H
 #define TM_STACK_TABLE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "CRecording.h"
@@ -26,11 +27,16 @@ static inline int tm_stack_is(uint32_t node, uint32_t parent, uint64_t pc, uint1
     return tm_load64(&candidate->pc) == pc && candidate->parent == parent && candidate->flags == flags;
 }
 
+// Where most callees are found: for one walk. NULL: nowhere, because there is no memory, or a library was unloaded: a node of it
+// is another place than the same address now, and the slow way looks closer.
+static inline const uint32_t *tm_stack_callees(void) {
+    return __builtin_expect(__atomic_load_n(&tm_images_unloaded, __ATOMIC_RELAXED) == 0, 1) ? tm_stack_first : NULL;
+}
+
 // The node of `pc` called from `parent` (0: outermost). When the table is full: the parent itself, or TM_NODE_LOST.
-static inline uint32_t tm_stack_child(uint32_t parent, uint64_t pc, uint16_t flags) {
-    // A node of a library that was unloaded is another place than the same address now: the slow way looks closer.
-    if (__builtin_expect(tm_stack_first != NULL && __atomic_load_n(&tm_images_unloaded, __ATOMIC_RELAXED) == 0, 1)) {
-        uint32_t node = tm_load32(&tm_stack_first[parent]);
+static inline uint32_t tm_stack_child(const uint32_t *callees, uint32_t parent, uint64_t pc, uint16_t flags) {
+    if (__builtin_expect(callees != NULL, 1)) {
+        uint32_t node = tm_load32(&callees[parent]);
         if (__builtin_expect(tm_stack_is(node, parent, pc, flags), 1)) return node;
     }
     return tm_stack_child_slow(parent, pc, flags);

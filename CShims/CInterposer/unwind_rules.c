@@ -56,9 +56,15 @@ static struct tm_rule rule_from_code(const struct tm_module *module, uintptr_t r
     return rule;
 }
 
+static int is_plain(struct tm_rule rule) {
+    if (rule.kind != TM_RULE_FRAME || rule.is_async || rule.base == TM_BASE_FP_WORD || rule.saved == TM_SAVED_AT_FP) return 0;
+    int32_t lowest = rule.saved == TM_SAVED_NOT ? TM_CPU_RETURN_AT_CFA : rule.fp_offset;
+    return lowest <= TM_CPU_RETURN_AT_CFA && rule.cfa_offset >= -lowest;
+}
+
 static void remember(uintptr_t return_address, uint64_t epoch, struct tm_rule rule) {
     if (!tm_rules.entries) return;
-    struct tm_rule_entry *bucket = tm_rule_bucket(return_address), *entry = NULL;
+    struct tm_rule_entry *bucket = tm_rule_bucket(tm_rules.entries, return_address), *entry = NULL;
     for (unsigned way = 0; way < TM_RULE_WAYS && !entry; way++)
         if (bucket[way].key == 0 || bucket[way].key >> 48 != (epoch & 0xffff)) entry = &bucket[way];
     if (!entry) entry = &bucket[(return_address >> 4) % TM_RULE_WAYS];
@@ -85,6 +91,7 @@ struct tm_rule tm_rules_compile(uintptr_t return_address) {
     if (rule.kind == TM_RULE_GUESSED) rule = rule_from_code(&module, return_address);
     if (rule.kind == TM_RULE_GUESSED) rule.is_async = (uint8_t)is_async_guess(&module, function, address);
     else if (rule.kind == TM_RULE_FRAME && rule.base == TM_BASE_FP) rule.is_async = (uint8_t)is_async_entry(&module, function);
+    rule.is_plain = (uint8_t)is_plain(rule);
     remember(return_address, epoch, rule);
     return rule;
 }

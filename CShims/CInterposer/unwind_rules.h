@@ -36,6 +36,7 @@ struct tm_rule {
     uint8_t base : 2;      // enum tm_rule_base
     uint8_t saved : 2;     // enum tm_rule_saved
     uint8_t is_async : 1;  // an async Swift function, whose context is at fp + TM_CPU_ASYNC_CONTEXT_AT_FP
+    uint8_t is_plain : 1;  // all that is read lies between the base, sp or fp, and the CFA: true of nearly all frames
     int16_t fp_offset;
     int32_t cfa_offset;
 };
@@ -64,15 +65,17 @@ struct tm_rule tm_rules_compile(uintptr_t return_address);
 
 static inline uint64_t tm_rule_key(uintptr_t return_address, uint64_t epoch) { return return_address | epoch << 48; }
 
-static inline struct tm_rule_entry *tm_rule_bucket(uintptr_t return_address) {
-    return tm_rules.entries + TM_RULE_WAYS * (return_address * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TM_RULE_BUCKETS_LOG2));
+static inline struct tm_rule_entry *tm_rule_bucket(struct tm_rule_entry *entries, uintptr_t return_address) {
+    return entries + TM_RULE_WAYS * (return_address * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TM_RULE_BUCKETS_LOG2));
 }
 
-// An entry is replaced as a whole, so a rule read between two equal readings of its key belongs to that key.
-static inline struct tm_rule tm_rules_find(uintptr_t return_address) {
-    uint64_t key = tm_rule_key(return_address, __atomic_load_n(&tm_rules.epoch, __ATOMIC_RELAXED));
-    if (__builtin_expect(tm_rules.entries != NULL, 1)) {
-        struct tm_rule_entry *bucket = tm_rule_bucket(return_address);
+// An entry is replaced as a whole, so a rule read between two equal readings of its key belongs to that key. `entries` and
+// `epoch` are those of the table, which a walk reads once.
+static inline __attribute__((always_inline)) struct tm_rule tm_rules_find(
+    struct tm_rule_entry *entries, uint64_t epoch, uintptr_t return_address) {
+    uint64_t key = tm_rule_key(return_address, epoch);
+    if (__builtin_expect(entries != NULL, 1)) {
+        const struct tm_rule_entry *bucket = tm_rule_bucket(entries, return_address);
         for (unsigned way = 0; way < TM_RULE_WAYS; way++) {
             if (__atomic_load_n(&bucket[way].key, __ATOMIC_ACQUIRE) != key) continue;
             struct tm_rule rule;

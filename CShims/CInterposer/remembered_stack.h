@@ -1,0 +1,136 @@
+// remembered_stack.h: what a thread knows of the stack that it had last, and which of it still stands.
+//
+//   frames[0 ... count)   outermost first; below each: its node, and how many words of the stack were read up to it.
+//                         frames[-1] is no frame, and stands outside of all: looking for one ends there
+//   pairs, words          what was read: frame pointer and return address side by side, and everything else
+//
+// Words are kept apart from frames, so that comparing runs through two dense arrays. A word that no outer frame depends on is
+// not kept.
+#ifndef TM_REMEMBERED_STACK_H
+#define TM_REMEMBERED_STACK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "CRecording.h"
+#include "async_chain.h"
+#include "cpu.h"
+#include "libunwind_fallback.h"
+#include "stack_bounds.h"
+#include "unwind_rules.h"
+
+enum {
+    TM_FP_UNUSED = 1,  // no outer frame depends on this frame's fp: it is not compared and may be out of date
+    TM_FRAME_GUESSED = 2,    // left without unwind info: from here on libunwind 1.6's stack pointer is wrong
+};
+
+struct tm_frame {
+    uintptr_t pc, sp, fp;
+    uint32_t node;
+    uint32_t pairs, words;  // how many belong to this frame and all outer ones
+    uint32_t flags;
+};
+
+// A frame of this walk and what was read to leave it; the values read are the next frame's pc, fp and sp. A plain rule reads at
+// fixed places below the next frame's sp: they are not written down.
+struct tm_fresh_frame {
+    uintptr_t pc, sp, fp;
+    struct tm_rule rule;
+    uintptr_t pc_at, fp_at, cfa_at;  // 0: not read
+};
+
+struct tm_stack_word {
+    uintptr_t at;
+    uint64_t value;
+};
+
+#define TM_NO_FRAME INT64_MAX
+
+struct tm_unwinder {
+    // what every call needs
+    uint32_t count;
+    uint32_t is_cut;  // frames[0] is not the outermost frame of the stack
+    uint32_t limit, capacity;
+    uint64_t epoch;
+    struct tm_frame *frames;
+    uintptr_t *pairs_at;
+    struct tm_cpu_pair *pairs;
+    struct tm_stack_word *words;
+    int64_t async_outer;  // the outermost remembered frame of an async function with parents, TM_NO_FRAME: none
+    struct tm_stack_range known;  // the stack of the last call, when it is one of the known ones; else empty
+    // what a walk needs
+    int64_t async_inner;           // the innermost such frame
+    struct tm_async_chain *chain;  // its parents
+    uint32_t is_doubtful;          // this walk read something that could not be followed: not to be remembered
+    struct tm_fresh_frame *fresh;
+    struct tm_foreign_frame *foreign;
+    void *scratch;
+    struct tm_stack_bounds bounds;
+};
+
+// The size of an unwinder with its arrays; sets its pointers to them unless it is NULL.
+size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit);
+
+// ---- Reading
+static inline int tm_may_read(struct tm_unwinder *unwinder, uintptr_t sp, uintptr_t address) {
+    if (address < sp || address > UINTPTR_MAX - sizeof(uintptr_t)) return 0;
+    if (__builtin_expect(unwinder->known.high != 0, 1)) return address + sizeof(uintptr_t) <= unwinder->known.high;
+    return tm_stack_try(&unwinder->bounds, address, sizeof(uintptr_t));
+}
+
+static inline uintptr_t tm_word_at(uintptr_t address) {
+    uintptr_t word;
+    __builtin_memcpy(&word, (const void *)address, sizeof word);
+    return word;
+}
+
+// ---- Comparing
+// How many of the words still hold the remembered values? Usually all do.
+static inline uint32_t tm_words_hold(const struct tm_stack_word *words, uint32_t count) {
+    const struct tm_stack_word *word = words, *end = words + count;
+    for (; end - word >= 4; word += 4) {
+        if (tm_word_at(word[0].at) != word[0].value || tm_word_at(word[1].at) != word[1].value) break;
+        if (tm_word_at(word[2].at) != word[2].value || tm_word_at(word[3].at) != word[3].value) break;
+    }
+    while (word != end && tm_word_at(word->at) == word->value) word++;
+    return (uint32_t)(word - words);
+}
+
+// The innermost frame, at or outside the given one, that is not further in than `sp`.
+static inline __attribute__((always_inline)) const struct tm_frame *tm_outside(const struct tm_frame *frame, uintptr_t sp) {
+    while (frame->sp < sp) frame--;
+    return frame;
+}
+
+// j, if its async parents stand as well, else the frame outside the async functions; all words of the stack up to j must be equal.
+int64_t tm_last_standing_async(const struct tm_unwinder *unwinder, int64_t j);
+
+// The innermost frame at or outside the given one that can be gone on from: it and all frames outside are left as remembered.
+// -1: none. On a known stack everything can be read, so this is asked once a walk.
+static inline __attribute__((always_inline)) int64_t tm_last_standing(const struct tm_unwinder *unwinder, const struct tm_frame *frame) {
+    uint32_t pairs = (uint32_t)tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, frame->pairs);
+    uint32_t words = tm_words_hold(unwinder->words, frame->words);
+    while (frame->pairs > pairs || frame->words > words) frame--;
+    int64_t j = frame - unwinder->frames;
+    return __builtin_expect(j >= unwinder->async_outer, 0) ? tm_last_standing_async(unwinder, j) : j;
+}
+
+static inline int tm_is_same_frame(const struct tm_frame *frame, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    return frame->sp == sp && frame->pc == pc && (frame->fp == fp || (frame->flags & TM_FP_UNUSED));
+}
+
+// The same on a stack that is not known, where it must be asked at a frame that was met.
+int64_t tm_last_standing_unknown(const struct tm_unwinder *unwinder, int64_t met);
+
+// ---- Remembering
+// One more frame, further in. `caller` is what was read to leave it; NULL: nothing that the frame depends on.
+void tm_remember(
+    struct tm_unwinder *unwinder, const struct tm_fresh_frame *fresh, const struct tm_fresh_frame *caller, uint16_t node_flags);
+
+// The `count` frames fresh[count - 1] ... fresh[0], all of them left for the next in the array, below a frame that is remembered.
+void tm_remember_all(struct tm_unwinder *unwinder, uint32_t count);
+
+// Drops the `surplus` outermost frames, and gives the others nodes below the cut.
+void tm_cut_off(struct tm_unwinder *unwinder, uint32_t surplus);
+
+#endif
