@@ -67,6 +67,18 @@ package struct Module: Hashable, Sendable {
     }
 }
 
+/// Addresses in one module that stand in stacks, and will be asked for their names.
+package struct ModuleAddresses: Sendable {
+    package var module: Module
+    /// As in its file: without the bias. In no order, and unique.
+    package var addresses: [UInt64]
+
+    package init(module: Module, addresses: [UInt64]) {
+        self.module = module
+        self.addresses = addresses
+    }
+}
+
 /// One code address, named or not yet.
 package struct Location: Hashable, Sendable {
     /// Return address, or the interrupted instruction when `isExact`: see `lookupAddress`.

@@ -162,8 +162,10 @@ final class ObjectObserver {
             }
             for type in seen { live[key(stackOfRow[row], type), default: .zero] += .zero }
         }
-        ledger.live.visit { block in
-            guard let look = looks[HiddenAddress(block.address)], look.birth == block.birth, block.row < stackOfRow.count else { return }
+        for (address, look) in looks {
+            guard let block = ledger.live.block(at: address.value), look.birth == block.birth, block.row < stackOfRow.count else {
+                continue
+            }
             let key = key(stackOfRow[block.row], look.type)
             let count = ledger.count(of: block)
             if live[key] != nil { live[key, default: .zero] += Tally(bytes: block.size &* count, count: count) }

@@ -12,7 +12,7 @@ final class Service {
     private let untilIdle: Bool
     private let checkpoint: (([Snapshot]) -> Void)?
     private let save: (@Sendable ([Snapshot], String) -> String?)?
-    private let prepare: (([Module]) -> Void)?
+    private let prepare: (([ModuleAddresses]) -> Void)?
     private let examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     private let promise = Unsafe.Promise()
     private var handedOut = HandedOutImages()
@@ -29,8 +29,9 @@ final class Service {
         /// Readable when the process has ended; -1 where there is no such thing.
         let pidfd: Int32
         var hasLeft = false
-        /// Modules that were announced.
+        /// Modules that were announced, and the first node whose address was not.
         var announced = 0
+        var nextNode = 0
     }
 
     private struct Ended {
@@ -40,13 +41,15 @@ final class Service {
     }
 
     private static let lookEvery: UInt64 = 100_000_000
+    /// Nodes whose addresses are announced together: a millisecond or two.
+    private static let mostAddresses = 30_000
     private static let idle: UInt64 = 200_000_000
     /// A program that a collector was started for shows up within this time.
     private static let firstArrival: UInt64 = 5_000_000_000
 
     init(
         collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?,
-        prepare: (([Module]) -> Void)?, examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
+        prepare: (([ModuleAddresses]) -> Void)?, examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     ) {
         self.collector = collector
         self.save = save
@@ -64,6 +67,8 @@ final class Service {
         var nextMark = start &+ (markEvery ?? 0)
         // Short runs are not worth it.
         var nextAnnouncement = start &+ Self.lookEvery
+        // A look at the debug information costs the same for few addresses as for many: ever more seldom.
+        var nextAddresses = start &+ 2 &* Self.lookEvery
         var eventsAtCheckpoint = 0
         var heard: UInt32?
         while true {
@@ -92,8 +97,9 @@ final class Service {
                 nextMark = time &+ markEvery
             }
             if time >= nextAnnouncement {
-                announceModules()
+                announce(addresses: time >= nextAddresses)
                 nextAnnouncement = time &+ Self.lookEvery
+                if time >= nextAddresses { nextAddresses = time &+ (time &- start) }
             }
             if ended.isEmpty, let awaited = collector.options.awaited, ProcessFiles.state(of: awaited) != nil { lastActive = time }
             let patience = ended.isEmpty ? Self.firstArrival : Self.idle
@@ -112,11 +118,18 @@ final class Service {
         }
     }
 
-    private func announceModules() {
+    private func announce(addresses: Bool) {
         guard let prepare else { return }
-        for index in served.indices where served[index].recording.moduleCount != served[index].announced {
-            served[index].announced = served[index].recording.moduleCount
-            prepare(served[index].recording.modules)
+        for index in served.indices {
+            let recording = served[index].recording
+            if recording.moduleCount != served[index].announced {
+                served[index].announced = recording.moduleCount
+                prepare(recording.modules.map { ModuleAddresses(module: $0, addresses: []) })
+            }
+            guard addresses, !recording.isOver else { continue }
+            let found = recording.addresses(from: served[index].nextNode, most: Self.mostAddresses)
+            served[index].nextNode = found.next
+            if !found.addresses.isEmpty { prepare(found.addresses) }
         }
     }
 

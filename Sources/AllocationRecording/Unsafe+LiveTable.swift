@@ -2,81 +2,43 @@
 import CRecording
 
 extension Unsafe {
-    /// One live block in 24 bytes.
-    struct Block: BitwiseCopyable {
-        /// Address in the low 48 bits, generation above.
-        var addressGeneration: UInt64
-        /// Size in the low 48 bits, low 16 bits of the birth above.
-        var sizeBirth: UInt64
-        /// Row of the stack that allocated it in the low 32 bits, high 32 bits of the birth above.
-        var rowBirth: UInt64
-
-        static let empty = Block(addressGeneration: 0, sizeBirth: 0, rowBirth: 0)
-        static let mask48: UInt64 = (1 << 48) - 1
-
-        @inline(__always)
-        init(address: UInt64, size: UInt64, row: UInt32, generation: UInt64, birth: UInt64) {
-            addressGeneration = address | generation << 48
-            sizeBirth = size & Self.mask48 | birth << 48
-            rowBirth = UInt64(row) | (birth << 16) & ~0xffff_ffff
-        }
-
-        private init(addressGeneration: UInt64, sizeBirth: UInt64, rowBirth: UInt64) {
-            self.addressGeneration = addressGeneration
-            self.sizeBirth = sizeBirth
-            self.rowBirth = rowBirth
-        }
-
-        @inline(__always) var address: UInt64 { addressGeneration & Self.mask48 }
-        @inline(__always) var generation: Int { Int(addressGeneration >> 48) }
-        @inline(__always) var size: Int { Int(sizeBirth & Self.mask48) }
-        @inline(__always) var row: Int { Int(rowBirth & 0xffff_ffff) }
-        /// Time of birth, in 48 bits of the recording's coarse clock.
-        @inline(__always) var birth: UInt64 { sizeBirth >> 48 | (rowBirth >> 32) << 16 }
-    }
-
-    /// A hash table of chunks: 14 blocks each, with 16 bytes of tags apart.
+    /// A hash table that grows by half at a load of 0.8, 31 to 47 bytes a block, and never stands still to do so: while it grows
+    /// there are two tables, and each block that is put in moves one chunk of the smaller one.
     ///
-    ///     tags    ┌ 7 bits of each block's hash, or 0 ─┬ overflow ┐     1.1 bytes a slot: stays in the cache
-    ///     blocks  └ 14 blocks of 24 bytes ─────────────┴──────────┘
+    ///     former  ░░░░░░░░░▓▓▓▓▓▓▓▓▓▓        ░ moved   ▓ still here: blocks with these hashes go here
+    ///     table   ▓▓▓▓▓▓▓▓▓▓▓▓▓░░░░░░░░░░░░░░           what is moved comes in order, memory is touched from its beginning to its end
     ///
-    /// One comparison of 16 tags finds a block or its absence, without a branch for each slot: with random addresses it is
-    /// mispredicted branches that cost most. A chunk counts the blocks that had to go past it to the next, so a search knows
-    /// when to stop and deletion leaves no tombstones. The table grows by half at a load of 0.8: 31 to 47 bytes a block.
+    /// To move a million blocks at once takes 50 ms, in which the program fills its ring and waits.
     struct LiveTable {
-        private var tags: Pages<UInt8>
-        private var blocks: Pages<Block>
-        private var chunks: UInt64
+        private var table: Chunks
+        private var former: Chunks?
+        /// How many chunks of `former` have been emptied, and how many blocks are left in it.
+        private var moved = 0
+        private var leftBehind = 0
+        private var released = 0
         private var limit: Int
         private(set) var count = 0
         private let seed: UInt64
 
-        private static let perChunk = 14
-        private static let slotMask: UInt32 = (1 << 14) - 1
-        /// Place of the overflow count among a chunk's tags. A count that reached the most stays there.
-        private static let overflow = 14
-        private static let mostOverflow: UInt8 = 255
-
-        init?(seed: UInt64) { self.init(seed: seed, chunks: 256) }
-
-        init?(seed: UInt64, chunks: Int) {
-            guard let tags = Pages<UInt8>(capacity: chunks * 16) else { return nil }
-            guard let blocks = Pages<Block>(capacity: chunks * Self.perChunk) else {
-                tags.free()
-                return nil
-            }
-            self.tags = tags
-            self.blocks = blocks
-            self.chunks = UInt64(chunks)
+        init?(seed: UInt64, chunks: Int = 256) {
+            guard let table = Chunks(number: chunks) else { return nil }
+            self.table = table
             self.seed = seed
-            limit = chunks * Self.perChunk / 5 * 4
+            limit = Self.limit(table)
         }
 
-        var byteCount: Int { tags.byteCount + blocks.byteCount }
+        private static func limit(_ table: Chunks) -> Int { table.number * Chunks.size / 5 * 4 }
+
+        /// While it grows, what has been touched of the one table and is left of the other.
+        var byteCount: Int {
+            guard let former else { return table.byteCount }
+            return former.byteCount / former.number * (former.number - released) + table.byteCount / former.number
+                * min(moved, former.number)
+        }
 
         func free() {
-            tags.free()
-            blocks.free()
+            table.free()
+            former?.free()
         }
 
         /// The seed keeps a program from choosing addresses that all meet in one chunk.
@@ -87,63 +49,32 @@ extension Unsafe {
             return hash &* 0xd6e8_feb8_6659_fd93
         }
 
-        /// The hash scaled to the number of chunks, which may be any.
+        /// Where a block with this hash probably is, and where a new one goes.
         @inline(__always)
-        private func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash.multipliedFullWidth(by: chunks).high) }
-
-        @inline(__always)
-        private func tag(_ hash: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: hash >> 8) | 0x80 }
-
-        @inline(__always)
-        private func match(_ chunk: Int, _ tag: UInt8) -> UInt32 { tm_match_tags(tags.base + chunk &* 16, tag) & Self.slotMask }
-
-        @inline(__always)
-        private func slot(_ chunk: Int, _ matches: UInt32) -> Int { chunk &* Self.perChunk &+ matches.trailingZeroBitCount }
-
-        @inline(__always)
-        private func next(_ chunk: Int) -> Int { chunk &+ 1 == Int(chunks) ? 0 : chunk &+ 1 }
-
-        @inline(__always)
-        private func find(_ address: UInt64, _ home: Int, _ tag: UInt8) -> (chunk: Int, slot: Int)? {
-            var chunk = home
-            var left = chunks
-            while true {
-                var matches = match(chunk, tag)
-                while matches != 0 {
-                    let slot = slot(chunk, matches)
-                    if blocks.base[slot].address == address { return (chunk, slot) }
-                    matches &= matches &- 1
-                }
-                left &-= 1
-                if tags.base[chunk &* 16 &+ Self.overflow] == 0 || left == 0 { return nil }
-                chunk = next(chunk)
-            }
+        private func place(_ hash: UInt64) -> Chunks {
+            if let former, former.home(hash) >= moved { return former }
+            return table
         }
 
-        // MARK: Prefetching, in three steps some events apart: the tags, the slot, the stack row that the slot names.
+        // MARK: Prefetching
 
         @inline(__always)
-        func prefetchTags(_ address: UInt64) { tm_prefetch(tags.base + home(hash(address)) &* 16) }
-
-        /// Where the block probably is or, when `isNew`, will be.
-        @inline(__always)
-        private func likelySlot(_ address: UInt64, isNew: Bool) -> Int {
+        func prefetchTags(_ address: UInt64) {
             let hash = hash(address)
-            let chunk = home(hash)
-            // No match: the chunk's last slot, harmless.
-            return slot(chunk, match(chunk, isNew ? 0 : tag(hash)) | 1 << 13)
+            place(hash).prefetchTags(hash)
         }
 
         @inline(__always)
         func prefetchSlot(_ address: UInt64, isNew: Bool) {
-            let block = UnsafeRawPointer(blocks.base + likelySlot(address, isNew: isNew))
-            tm_prefetch(block)
-            tm_prefetch(block + 23)
+            let hash = hash(address)
+            place(hash).prefetchSlot(hash, isNew: isNew)
         }
 
-        /// Reads the slot that `prefetchSlot` fetched, of new blocks also: any other would be a cache miss.
         @inline(__always)
-        func likelyRow(_ address: UInt64, isNew: Bool) -> Int { blocks.base[likelySlot(address, isNew: isNew)].row }
+        func likelyRow(_ address: UInt64, isNew: Bool) -> Int {
+            let hash = hash(address)
+            return place(hash).likelyRow(hash, isNew: isNew)
+        }
 
         // MARK: Changes
 
@@ -152,70 +83,34 @@ extension Unsafe {
         @inline(__always)
         mutating func insert(_ block: Block) -> Block? {
             let hash = hash(block.address)
-            let home = home(hash)
-            let tag = tag(hash)
-            if let (_, slot) = find(block.address, home, tag) {
-                let old = blocks.base[slot]
-                blocks.base[slot] = block
-                return old
-            }
-            add(block, home, tag)
-            return nil
-        }
-
-        @inline(__always)
-        private mutating func add(_ block: Block, _ home: Int, _ tag: UInt8) {
-            var chunk = home
-            var free = match(chunk, 0)
-            while free == 0 {
-                let overflow = tags.base + (chunk &* 16 &+ Self.overflow)
-                if overflow.pointee != Self.mostOverflow { overflow.pointee &+= 1 }
-                chunk = next(chunk)
-                free = match(chunk, 0)
-            }
-            tags.base[chunk &* 16 &+ free.trailingZeroBitCount] = tag
-            blocks.base[slot(chunk, free)] = block
+            if former != nil { return insertWhileMoving(block, hash) }
+            if let old = table.replace(block, hash) { return old }
+            table.add(block, hash)
             count &+= 1
+            return nil
         }
 
         /// Takes a block out.
         @inline(__always)
         mutating func remove(_ address: UInt64) -> Block? {
             let hash = hash(address)
-            let home = home(hash)
-            guard let (chunk, slot) = find(address, home, tag(hash)) else { return nil }
-            tags.base[chunk &* 16 &+ (slot &- chunk &* Self.perChunk)] = 0
-            var passed = home
-            while passed != chunk {
-                let overflow = tags.base + (passed &* 16 &+ Self.overflow)
-                if overflow.pointee != Self.mostOverflow { overflow.pointee &-= 1 }
-                passed = next(passed)
-            }
+            if former != nil { return removeWhileMoving(address, hash) }
+            guard let block = table.remove(address, hash) else { return nil }
             count &-= 1
-            return blocks.base[slot]
+            return block
         }
 
         func block(at address: UInt64) -> Block? {
             let hash = hash(address)
-            return find(address, home(hash), tag(hash)).map { blocks.base[$0.slot] }
+            return table.block(at: address, hash) ?? former?.block(at: address, hash)
         }
 
-        func contains(_ address: UInt64) -> Bool { find(address, home(hash(address)), tag(hash(address))) != nil }
+        func contains(_ address: UInt64) -> Bool { block(at: address) != nil }
 
-        @inline(__always)
-        mutating func reserve() -> Bool { count < limit || grow() }
-
-        /// The order of chunks is the order of hashes: growing walks both tables from their beginning to their end.
-        @inline(never)
-        private mutating func grow() -> Bool {
-            guard var larger = LiveTable(seed: seed, chunks: Int(chunks) / 2 * 3) else { return false }
-            visit { block in
-                let hash = hash(block.address)
-                larger.add(block, larger.home(hash), tag(hash))
-            }
-            free()
-            self = larger
-            return true
+        func visit(_ body: (Block) -> Void) {
+            for chunk in 0..<table.number { table.visit(chunk, body) }
+            guard let former else { return }
+            for chunk in 0..<former.number { former.visit(chunk, body) }
         }
 
         mutating func removeAll() -> Bool {
@@ -225,14 +120,64 @@ extension Unsafe {
             return true
         }
 
-        func visit(_ body: (Block) -> Void) {
-            for chunk in 0..<Int(chunks) {
-                var used = ~match(chunk, 0) & Self.slotMask
-                while used != 0 {
-                    body(blocks.base[slot(chunk, used)])
-                    used &= used &- 1
-                }
+        // MARK: Growing
+
+        @inline(__always)
+        mutating func reserve() -> Bool { count < limit || grow() }
+
+        @inline(never)
+        private mutating func grow() -> Bool {
+            while former != nil { move() }
+            guard let larger = Chunks(number: table.number / 2 * 3) else { return false }
+            former = table
+            table = larger
+            limit = Self.limit(larger)
+            (moved, released, leftBehind) = (0, 0, count)
+            return true
+        }
+
+        /// Moves a chunk. The load of what is left rises to 0.87 at most until all are moved, since each block that comes moves
+        /// the blocks of 14 slots.
+        private mutating func move() {
+            guard let former else { return }
+            former.empty(moved) { block in
+                table.add(block, hash(block.address))
+                leftBehind &-= 1
             }
+            moved &+= 1
+            if leftBehind == 0 || moved == former.number {
+                former.free()
+                self.former = nil
+            } else if moved &- released >= max(256, former.number / 16) {
+                former.release(released..<moved)
+                released = moved
+            }
+        }
+
+        @inline(never)
+        private mutating func insertWhileMoving(_ block: Block, _ hash: UInt64) -> Block? {
+            let old = removeWhileMoving(block.address, hash)
+            // Not into chunks that have been emptied: their memory is given back.
+            if let former, former.home(hash) >= moved, former.add(block, hash, wraps: false) {
+                leftBehind &+= 1
+            } else {
+                table.add(block, hash)
+            }
+            count &+= 1
+            move()
+            return old
+        }
+
+        @inline(never)
+        private mutating func removeWhileMoving(_ address: UInt64, _ hash: UInt64) -> Block? {
+            if let block = table.remove(address, hash) {
+                count &-= 1
+                return block
+            }
+            guard let former, let block = former.remove(address, hash) else { return nil }
+            count &-= 1
+            leftBehind &-= 1
+            return block
         }
     }
 }

@@ -1,56 +1,69 @@
-// SymbolPreparation.swift: opens the debug information of modules while their program still runs.
+// SymbolPreparation.swift: reads the debug information of modules while their program still runs.
 package import AllocationProfile
 import Synchronization
 
-/// Debug information that is ready before names are asked for.
+/// Names that are known before they are asked for, and debug information that is open by then.
 ///
-/// One thread calls `prepare`, which does the work; `Symbolicator` takes what is ready, from its own threads. Nothing is
-/// fetched from servers: that is for modules that turn out to be needed.
+/// Any thread calls `prepare`, which does the work; `Symbolicator` takes what is ready, from its own threads. Nothing is fetched from
+/// servers: that is for modules that turn out to be needed.
 package final class SymbolPreparation: Sendable {
     private let options: SymbolicatorOptions
     private let state = Mutex(State())
-    /// Held while a module's files are opened.
-    private let opening = Mutex(())
+    /// Held while a module is read.
+    private let reading = Mutex(())
 
     private struct State {
         var isOver = false
-        var files: [LoadedFile: ModuleFiles] = [:]
-        /// Also those that have nothing to open.
-        var seen: Set<LoadedFile> = []
+        var modules: [LoadedFile: Prepared] = [:]
         var current: LoadedFile?
+    }
+
+    /// What is ready of a module.
+    struct Prepared {
+        /// Nil where there was nothing to open.
+        var files: ModuleFiles?
+        var frames: [UInt64: [Frame]] = [:]
     }
 
     package init(options: SymbolicatorOptions = .init()) { self.options = options }
 
-    /// Opens what these modules have, those of earlier calls left out. Ends early once names are asked for.
-    package func prepare(_ modules: [Module]) {
+    /// Opens what these modules have and names these addresses, those of earlier calls left out. Ends early once names are asked for.
+    package func prepare(_ wanted: [ModuleAddresses]) {
         let search = DebugFileSearch(directories: options.debugDirectories, usesServer: false)
-        for module in modules {
-            let file = LoadedFile(path: module.path, buildID: module.buildID)
-            opening.withLock { _ in
-                let isNew = state.withLock { state in
-                    guard !state.isOver, state.seen.insert(file).inserted else { return false }
+        for one in wanted {
+            let file = LoadedFile(path: one.module.path, buildID: one.module.buildID)
+            reading.withLock { _ in
+                let begun = state.withLock { state in
+                    if state.isOver { return Prepared?.none }
                     state.current = file
-                    return true
+                    return state.modules[file] ?? Prepared()
                 }
-                guard isNew else { return }
-                let opened = ModuleFiles(path: file.path, buildID: file.buildID, search: search)
+                guard var prepared = begun else { return }
+                let addresses = AddressSet(one.addresses.lazy.filter { prepared.frames[$0] == nil })
+                // What cannot be opened here may still be found on a server.
+                let files = prepared.files ?? ModuleFiles(path: file.path, buildID: file.buildID, search: search)
+                let isComplete = files.dwarf != nil || !options.usesDebuginfod
+                prepared.files = isComplete ? files : nil
+                if addresses.count > 0 && isComplete {
+                    var symbols = ModuleSymbols(path: file.path, files: files, asked: addresses)
+                    for index in 0..<addresses.count { prepared.frames[addresses.addresses[index]] = symbols.frames(at: index) }
+                }
                 state.withLock { state in
                     state.current = nil
-                    if opened.dwarf != nil { state.files[file] = opened }
+                    state.modules[file] = prepared
                 }
             }
         }
     }
 
-    /// The files of a module, if they were opened. Each is given out once.
-    func take(_ file: LoadedFile) -> ModuleFiles? {
-        let isBeingOpened = state.withLock { state in
+    /// What is ready of a module. Each is given out once.
+    func take(_ file: LoadedFile) -> Prepared {
+        let isBeingRead = state.withLock { state in
             state.isOver = true
             return state.current == file
         }
-        if isBeingOpened { opening.withLock { _ in } }
-        return state.withLock { $0.files.removeValue(forKey: file) }
+        if isBeingRead { reading.withLock { _ in } }
+        return state.withLock { $0.modules.removeValue(forKey: file) } ?? Prepared()
     }
 }
 
