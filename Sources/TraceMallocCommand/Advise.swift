@@ -4,6 +4,7 @@ import ArgumentParser
 
 struct Advise: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "advise",
         abstract: "Say what stands out, with the figure and the remedy.",
         discussion: """
             Looks for temporary blocks in large numbers, memory that grows step by step, blocks of one size that come and go,

@@ -8,7 +8,8 @@ import CLinux
 import Glibc
 
 struct Collect: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Collect a session that a preloaded library made.", shouldDisplay: false)
+    static let configuration = CommandConfiguration(
+        commandName: "collect", abstract: "Collect a session that a preloaded library made.", shouldDisplay: false)
 
     @Option(help: "Directory of the session.")
     var session: String

@@ -5,6 +5,7 @@ import ArgumentParser
 
 struct Compare: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "compare",
         abstract: "Show how the memory of two runs, or of two generations of one run, differs.",
         usage: """
             tracemalloc compare [options] OLD NEW

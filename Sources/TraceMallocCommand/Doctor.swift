@@ -6,6 +6,7 @@ import Glibc
 
 struct Doctor: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "doctor",
         abstract: "Say whether a program can be profiled, and why not.",
         discussion: """
             The program is not started. Exit code 0: it can be profiled; 3: it cannot.

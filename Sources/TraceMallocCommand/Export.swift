@@ -7,6 +7,7 @@ extension ExportFormat: ExpressibleByArgument {}
 
 struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "export",
         abstract: "Write a run in the format of another tool.",
         discussion: """
             pprof       profile.proto, compressed: go tool pprof, Pyroscope, Parca

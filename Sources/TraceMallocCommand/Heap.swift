@@ -7,6 +7,7 @@ import HeapGraph
 
 struct Heap: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "heap",
         abstract: "Show the live blocks of a running program by type.",
         discussion: """
             PID is a process that `run` or the preloaded library records; it stands still for some milliseconds. A FILE is \

@@ -7,6 +7,7 @@ import HeapGraph
 
 struct Leaks: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "leaks",
         abstract: "Find memory that a program lost, and Swift objects that keep each other alive.",
         usage: """
             tracemalloc leaks [--suppressions FILE] [--top N] [--format text|json] PID

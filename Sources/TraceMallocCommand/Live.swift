@@ -6,6 +6,7 @@ import Glibc
 
 struct Live: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "live",
         abstract: "Watch the memory of a running program.",
         usage: """
             tracemalloc live [options] PID

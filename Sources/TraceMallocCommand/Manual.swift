@@ -3,7 +3,8 @@ import ArgumentParser
 import FoundationEssentials
 
 struct Manual: ParsableCommand {
-    static let configuration = CommandConfiguration(abstract: "Write the manual page to standard output.", shouldDisplay: false)
+    static let configuration = CommandConfiguration(
+        commandName: "manual", abstract: "Write the manual page to standard output.", shouldDisplay: false)
 
     func run() throws {
         let tool = try JSONDecoder().decode(ManualPage.Tool.self, from: Data(TraceMalloc._dumpHelp().utf8))

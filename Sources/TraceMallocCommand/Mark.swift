@@ -4,6 +4,7 @@ import ArgumentParser
 
 struct Mark: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "mark",
         abstract: "Begin a new generation in a running program.",
         discussion: """
             What is allocated from now on, and still alive later, belongs to the generation.

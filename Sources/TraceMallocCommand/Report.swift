@@ -5,6 +5,7 @@ import ArgumentParser
 
 struct Report: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "report",
         abstract: "Show which places of the program use how much memory.",
         discussion: """
             All processes of FILE are added up.

@@ -10,6 +10,7 @@ import Synchronization
 
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "run",
         abstract: "Run a program and record its allocations.",
         usage: """
             tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--sample BYTES] \

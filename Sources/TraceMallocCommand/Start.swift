@@ -6,6 +6,7 @@ import Glibc
 
 struct Start: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "start",
         abstract: "Begin to record a running program that was started idle.",
         discussion: """
             The program was started with LD_PRELOAD=libtracemalloc.so and TRACEMALLOC_START=0, and runs at full speed until then. \

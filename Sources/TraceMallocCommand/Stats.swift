@@ -5,6 +5,7 @@ import ArgumentParser
 
 struct Stats: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "stats",
         abstract: "Show the totals of each process.",
         discussion: """
             Example:

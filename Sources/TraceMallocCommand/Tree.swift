@@ -5,6 +5,7 @@ import ArgumentParser
 
 struct Tree: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "tree",
         abstract: "Show the calls that led to allocations as a tree.",
         discussion: """
             Outermost calls first. A call without a branch before its name was made by the call above it.

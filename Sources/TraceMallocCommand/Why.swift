@@ -7,6 +7,7 @@ import HeapGraph
 
 struct Why: ParsableCommand {
     static let configuration = CommandConfiguration(
+        commandName: "why",
         abstract: "Show the shortest ways from a running program's roots to a block.",
         discussion: """
             A root is a thread's register or stack, a thread-local or global variable, or memory that the program mapped itself.
