@@ -23,6 +23,7 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
     size_t foreign = take(&offset, (capacity + 1) * sizeof(struct tm_foreign_frame));
     size_t scratch = take(&offset, tm_libunwind_scratch_size());
     size_t chain = take(&offset, sizeof(struct tm_async_chain));
+    size_t paths = take(&offset, sizeof(struct tm_path) << TM_PATHS_LOG2);
     if (unwinder) {
         char *base = (char *)unwinder;
         unwinder->frames = (struct tm_frame *)(base + frames) + 1;
@@ -34,6 +35,7 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
         unwinder->foreign = (struct tm_foreign_frame *)(base + foreign);
         unwinder->scratch = base + scratch;
         unwinder->chain = (struct tm_async_chain *)(base + chain);
+        unwinder->paths.slots = (struct tm_path *)(base + paths);
     }
     return offset;
 }

@@ -44,6 +44,37 @@ struct tm_stack_word {
     uint64_t value;
 };
 
+// known_paths.h
+#define TM_PATH_WORDS 12
+#define TM_PATHS_LOG2 11
+
+struct tm_path_word {
+    uint32_t at;          // from the stack pointer of the hook's caller
+    int32_t is_distance;  // -1: so is the value; 0: it is what it is
+    uint64_t value;
+};
+
+struct tm_path {
+    _Alignas(64) uint64_t pc;
+    uint64_t base_pc, distance;  // of the hook's caller, of the base, and between their stack pointers
+    uint32_t base_node, node;        // node 0: walked once
+    uint32_t version;
+    uint8_t count, uses_fp, knows_base_fp, is_used;
+    uint64_t fp, base_fp;  // from the stack pointer of the hook's caller
+    struct tm_path_word words[TM_PATH_WORDS];
+};
+_Static_assert(sizeof(struct tm_path) == 256, "four cache lines, of which the last ones are for long paths");
+
+struct tm_known_paths {
+    struct tm_path *slots;
+    uint32_t version;  // of all that is known: nodes and code change
+};
+
+static inline struct tm_path *tm_path_slot(const struct tm_known_paths *paths, uint32_t base_node, uint64_t pc, uint64_t distance) {
+    uint64_t key = (pc ^ distance << 20 ^ (uint64_t)base_node << 32) * UINT64_C(0x9e3779b97f4a7c15);
+    return &paths->slots[key >> (64 - TM_PATHS_LOG2)];
+}
+
 #define TM_NO_FRAME INT64_MAX
 
 struct tm_unwinder {
@@ -59,6 +90,7 @@ struct tm_unwinder {
     int64_t async_outer;  // the outermost remembered frame of an async function with parents, TM_NO_FRAME: none
     struct tm_stack_range known;  // the stack of the last call, when it is one of the known ones; else empty
     // what a walk needs
+    struct tm_known_paths paths;
     int64_t async_inner;           // the innermost such frame
     struct tm_async_chain *chain;  // its parents
     uint32_t is_doubtful;          // this walk read something that could not be followed: not to be remembered

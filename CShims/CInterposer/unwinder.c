@@ -6,6 +6,8 @@
 //        frames[0] ... frames[j]  | frames[j+1] ... dropped
 //        compared with the stack  | fresh[n-1] ... fresh[0] take their place and get nodes
 //
+// Where the fresh frames were walked before, from the same frame, one comparison finds their node (known_paths.h).
+//
 // Depth: `limit` frames are wanted, twice as many are kept. Beyond that the outer half of the surplus is cut off, and
 // when a cut stack has shrunk below the limit it is walked anew: either way half a limit passes until the next time, so
 // deep recursion costs a constant number of nodes a level.
@@ -20,6 +22,7 @@
 #include "async_chain.h"
 #include "async_runtime.h"
 #include "cpu.h"
+#include "known_paths.h"
 #include "libunwind_fallback.h"
 #include "remembered_stack.h"
 #include "stack_bounds.h"
@@ -65,6 +68,7 @@ void tm_unwinder_thread_start(struct tm_unwinder *unwinder) {
     unwinder->capacity = 2 * options.limit;
     tm_unwinder_lay_out(unwinder, options.limit);
     unwinder->async_outer = TM_NO_FRAME;
+    unwinder->paths.version++;
     // What another thread found out in this memory still holds, unless code was unloaded.
     uint64_t epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
     if (unwinder->epoch != epoch) tm_async_forget(unwinder->chain);
@@ -229,6 +233,7 @@ static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, uin
         }
     }
     int is_early = flags != 0;
+    int has_path = j >= 0 && is_outer_known && unwinder->known.high && !unwinder->is_cut;
     unwinder->is_doubtful = 0;
     if (unwinder->count == 0 || !is_outer_known) {
         left--;
@@ -238,6 +243,7 @@ static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, uin
     uint32_t node = unwinder->frames[unwinder->count - 1].node;
     // Ended where words could not be read: that they cannot is not something to compare with next time.
     if ((is_early && fresh[n - 1].rule.kind == TM_RULE_FRAME) || unwinder->is_doubtful) unwinder->count = 0;
+    else if (has_path && n <= TM_PATH_WORDS) tm_path_note(unwinder, &unwinder->frames[j], n, node);
     return node;
 }
 
@@ -261,7 +267,30 @@ static void verify(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t
     if (!agrees(unwinder, unwinder->foreign, theirs)) tm_add64(&options.counters->differences, 1);
 }
 
+// The same for a known path, of which nothing is remembered: it is walked, compared and forgotten.
+static __attribute__((noinline)) void verify_path(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t node) {
+    uint32_t count = unwinder->count;
+    if (walk(unwinder, from.pc, from.sp, from.fp, (int64_t)count - 1) != node) tm_add64(&options.counters->differences, 1);
+    if (tm_libunwind_loaded()) verify(unwinder, from, node);
+    if (unwinder->count > count) unwinder->count = count;
+}
+
 // ---- The way in
+// The innermost frame that stands is often the base of a path that was walked before; or the frame outside of it is, when the
+// innermost one has gone on since.
+static inline __attribute__((always_inline)) uint32_t known_path(
+    struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    for (int tries = 0; tries < 2 && last >= unwinder->frames; tries++, last--) {
+        uint32_t node = tm_path_find(&unwinder->paths, last, pc, sp, fp);
+        if (node) {
+            unwinder->count = (uint32_t)(last - unwinder->frames) + 1;
+            if (unwinder->count <= unwinder->async_outer) unwinder->async_outer = TM_NO_FRAME;
+            return node;
+        }
+    }
+    return TM_NODE_NONE;
+}
+
 uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
     if (__builtin_expect(sp - unwinder->known.low >= unwinder->known.high - unwinder->known.low, 0))
         unwinder->known = tm_stack_known(&unwinder->bounds, sp);
@@ -269,6 +298,7 @@ uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t
     if (__builtin_expect(unwinder->epoch != epoch, 0)) {
         unwinder->epoch = epoch;
         unwinder->count = 0;
+        unwinder->paths.version++;
         tm_async_forget(unwinder->chain);
     }
     uint32_t node;
@@ -280,7 +310,9 @@ uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t
         unwinder->count = (uint32_t)j + 1;
         node = last->node;
     } else {
-        node = walk(unwinder, pc, sp, fp, j);
+        node = unwinder->known.high && !unwinder->is_cut ? known_path(unwinder, last, pc, sp, fp) : TM_NODE_NONE;
+        if (!node) node = walk(unwinder, pc, sp, fp, j);
+        else if (__builtin_expect(options.verify, 0)) verify_path(unwinder, (struct tm_caller){pc, sp, fp}, node);
     }
     if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, (struct tm_caller){pc, sp, fp}, node);
     return node;

@@ -36,7 +36,7 @@ static void *program(void *argument) {
         assert(tm_enter(thread, &epoch));
         uint32_t stack = 0;
         for (uint64_t depth = next(&state) % 6; depth > 0; depth--)
-            stack = tm_stack_child(stack, 0x1000 + (next(&state) % PLACES << 4), 0);
+            stack = tm_stack_child(tm_stack_callees(), stack, 0x1000 + (next(&state) % PLACES << 4), 0);
         tm_put_event(thread, TM_EVENT_ALLOCATE, (uintptr_t)argument << 32 | i, i, stack);
         tm_leave(thread, epoch);
     }

@@ -142,20 +142,21 @@ static void equal_stacks_are_one_node(void) {
     for (uint32_t i = 0; i < STACKS; i++) {
         made[i].parent = i ? made[random_word() % i].node : 0;
         made[i].pc = 0x10000 + (random_word() % STACKS << 4);
-        made[i].node = tm_stack_child(made[i].parent, made[i].pc, 0);
+        made[i].node = tm_stack_child(tm_stack_callees(), made[i].parent, made[i].pc, 0);
         assert(made[i].node >= TM_NODE_FIRST);
     }
     for (int pass = 0; pass < 2; pass++)
         for (uint32_t i = 0; i < STACKS; i++) {
             struct tm_node *node = &tm_recording.nodes[made[i].node];
             assert(node->pc == made[i].pc && node->parent == made[i].parent && node->image == TM_IMAGE_NONE);
-            assert(tm_stack_child(made[i].parent, made[i].pc, 0) == made[i].node);
+            assert(tm_stack_child(tm_stack_callees(), made[i].parent, made[i].pc, 0) == made[i].node);
         }
     // Full: the parent stands for the child, and the loss is counted.
     uint64_t lost = tm_recording.header->lost_stacks, used = tm_recording.header->nodes.used;
     tm_recording.header->nodes.reserved = used;
     tm_recording.header->nodes.refused = 1;
-    assert(tm_stack_child(made[7].node, 0x123456789, 0) == made[7].node && tm_stack_child(0, 0x123456789, 0) == TM_NODE_LOST);
+    assert(tm_stack_child(tm_stack_callees(), made[7].node, 0x123456789, 0) == made[7].node);
+    assert(tm_stack_child(tm_stack_callees(), 0, 0x123456789, 0) == TM_NODE_LOST);
     assert(tm_recording.header->lost_stacks == lost + 2);
     free(made);
 }
@@ -189,7 +190,7 @@ static void every_address_has_a_rule(void) {
             // What is between the sanitizer's variables is not to be read as code.
             if (!tm_module_is_code(&module, at)) continue;
             struct tm_rule rule = tm_rules_compile(at);
-            assert(rule.kind > TM_RULE_UNKNOWN && rule.kind <= TM_RULE_FOREIGN && tm_rules_find(at).kind == rule.kind);
+            assert(rule.kind > TM_RULE_UNKNOWN && rule.kind <= TM_RULE_FOREIGN && tm_rules_find(tm_rules.entries, tm_rules.epoch, at).kind == rule.kind);
         }
     }
     for (int i = 0; i < 10000; i++) assert(tm_rules_compile(random_word()).kind != TM_RULE_UNKNOWN);
