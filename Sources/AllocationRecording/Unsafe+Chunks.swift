@@ -111,6 +111,13 @@ extension Unsafe {
         @inline(__always)
         func block(at address: UInt64, _ hash: UInt64) -> Block? { find(address, hash).map { blocks.base[$0.slot] } }
 
+        /// False: no block has this hash.
+        @inline(__always)
+        func mayContain(_ hash: UInt64) -> Bool {
+            let chunk = home(hash)
+            return match(chunk, tag(hash)) != 0 || tags.base[chunk &* 16 &+ Self.overflow] != 0
+        }
+
         /// Puts another block in the place of the one that has its address, which is returned; nil: there is none.
         @inline(__always)
         func replace(_ block: Block, _ hash: UInt64) -> Block? {

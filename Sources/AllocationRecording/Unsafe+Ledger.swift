@@ -171,14 +171,47 @@ extension Unsafe {
             subtract(block)
             countFree(block, clock: clock)
             if last.address == address && last.birth == block.birth {
-                let detail = rows.details.base + block.row
-                let count = sampling.weight(block)
-                detail.pointee.temporaryBytes &+= block.size &* count
-                detail.pointee.temporaryCount &+= count
-                totals.temporaryBytes &+= block.size &* count
-                totals.temporaryCount &+= count
+                countTemporary(block, sampling.weight(block))
                 last.address = 0
             }
+        }
+
+        /// A block that its thread frees before it does anything else: most often it changes nothing but totals, and need not become
+        /// a live block for that. False: it must, because somebody may see it alive, and nothing was done.
+        @inline(__always)
+        mutating func pass(address: UInt64, size: UInt64, stack: UInt32, clock: UInt64, freed: UInt64) -> Bool {
+            let row = rows.find(stack)
+            let block = Block(
+                address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: birthGeneration, birth: birth(clock))
+            let count = sampling.weight(block)
+            let bytes = Int(truncatingIfNeeded: size) &* count
+            if row == 0 || address == 0 || totals.currentBytes &+ bytes > peakLimit || birthGeneration == window.generation
+                || live.mayContain(address)
+            {
+                return false
+            }
+            let pointer = rows.rows.base + row
+            if pointer.pointee.untilProbe != 0 {
+                if (pointer.pointee.untilProbe &- 1) & ~Row.sighted == 0 { return false }
+                pointer.pointee.untilProbe &-= 1
+            }
+            pointer.pointee.totalBytes &+= bytes
+            pointer.pointee.totalCount &+= count
+            tickSize(row, size, count: count)
+            totals.allocations &+= count
+            totals.bytesAllocated &+= bytes
+            countFree(block, clock: freed)
+            countTemporary(block, count)
+            return true
+        }
+
+        @inline(__always)
+        private mutating func countTemporary(_ block: Block, _ count: Int) {
+            let detail = rows.details.base + block.row
+            detail.pointee.temporaryBytes &+= block.size &* count
+            detail.pointee.temporaryCount &+= count
+            totals.temporaryBytes &+= block.size &* count
+            totals.temporaryCount &+= count
         }
 
         /// In a moment of the tracer's own, which may free blocks of its own, too.

@@ -105,6 +105,13 @@ extension Unsafe {
             return table.block(at: address, hash) ?? former?.block(at: address, hash)
         }
 
+        /// False: it does not. Nearly always right when true.
+        @inline(__always)
+        func mayContain(_ address: UInt64) -> Bool {
+            let hash = hash(address)
+            return former != nil || table.mayContain(hash)
+        }
+
         func contains(_ address: UInt64) -> Bool { block(at: address) != nil }
 
         func visit(_ body: (Block) -> Void) {

@@ -186,6 +186,21 @@ extension Unsafe {
                 var isSound = true
                 switch UInt32(truncatingIfNeeded: timeKind & 15) {
                 case TM_EVENT_ALLOCATE.rawValue:
+                    if position != end {
+                        let following = events + Int(position & mask)
+                        let freed = tm_load64(&following.pointee.time_kind)
+                        let freedKey = max(Self.key(freed), key)
+                        // Its address, and no word about blocks that were not sampled: address and size of a free.
+                        if freed & 15 == UInt64(TM_EVENT_FREE.rawValue), freedKey <= limit,
+                            tm_load64(&following.pointee.address_size) == address, tm_load64(&following.pointee.stack_size) == 0,
+                            ledger.pass(address: address, size: size, stack: stack, clock: clock, freed: freedKey >> 1)
+                        {
+                            key = freedKey
+                            position &+= 1
+                            last.address = 0
+                            continue
+                        }
+                    }
                     isSound = ledger.allocate(address: address, size: size, stack: stack, clock: clock, last: &last)
                 case TM_EVENT_FREE.rawValue:
                     // The thread has allocated blocks since that were not sampled.

@@ -190,7 +190,8 @@ static void every_address_has_a_rule(void) {
             // What is between the sanitizer's variables is not to be read as code.
             if (!tm_module_is_code(&module, at)) continue;
             struct tm_rule rule = tm_rules_compile(at);
-            assert(rule.kind > TM_RULE_UNKNOWN && rule.kind <= TM_RULE_FOREIGN && tm_rules_find(tm_rules.entries, tm_rules.epoch, at).kind == rule.kind);
+            assert(rule.kind > TM_RULE_UNKNOWN && rule.kind <= TM_RULE_FOREIGN);
+            assert(tm_rules_find(tm_rules.entries, tm_rules.epoch, at).kind == rule.kind);
         }
     }
     for (int i = 0; i < 10000; i++) assert(tm_rules_compile(random_word()).kind != TM_RULE_UNKNOWN);
