@@ -3,64 +3,94 @@
 
 #include "recording.h"
 
-// The word that holds an outer frame's fp, until it is known whether a rule uses it.
-struct saved_fp {
-    int is_initial;  // fp is still that of the hook's caller
-    int is_kept;
-    uintptr_t at, value;
+#include <string.h>
+
+// The words of a path while it is looked at: saved frame pointers only when it turns out that a rule uses them.
+struct draft {
+    uint64_t returns[TM_PATH_WORDS], saved[TM_PATH_WORDS];
+    unsigned return_count, saved_count;
+    uintptr_t sp;
+    uintptr_t fp_at;  // where the fp of the frame that is looked at was saved; 0: it is still that of the hook's caller
+    int is_kept;      // it is a word already
 };
 
-static int keep_word(struct tm_path *path, uint64_t at, uint64_t value, int32_t is_distance) {
-    if (path->count == TM_PATH_WORDS || at > UINT32_MAX) return 0;
-    path->words[path->count++] = (struct tm_path_word){(uint32_t)at, is_distance, value};
+// False: more or farther words than fit.
+static int add(uint64_t *words, unsigned *count, const struct draft *draft, uintptr_t at, uint64_t value) {
+    uint64_t place = (at - draft->sp) / sizeof at;
+    if (draft->return_count + draft->saved_count == TM_PATH_WORDS || place > 0xffff || at % sizeof at || value >> 48) return 0;
+    words[(*count)++] = value << 16 | place;
     return 1;
 }
 
-static int use_fp(struct tm_path *path, const struct tm_fresh_frame *frame, uintptr_t sp, struct saved_fp *saved) {
-    if (saved->is_kept) return 1;
-    saved->is_kept = 1;
-    if (!saved->is_initial) return keep_word(path, saved->at - sp, saved->value - sp, -1);
+static int use_fp(struct draft *draft, struct tm_path *path, uintptr_t fp) {
+    uint64_t distance = fp - draft->sp;
+    if (draft->is_kept) return 1;
+    draft->is_kept = 1;
+    if (draft->fp_at) return add(draft->saved, &draft->saved_count, draft, draft->fp_at, distance);
     path->uses_fp = 1;
-    path->fp = frame->fp - sp;
-    return 1;
+    path->fp = (uint32_t)distance;
+    return distance <= UINT32_MAX;
 }
 
 static int fill(struct tm_path *path, const struct tm_fresh_frame *fresh, uint32_t count, const struct tm_frame *base) {
-    struct saved_fp saved = {.is_initial = 1};
-    uintptr_t sp = fresh->sp;
-    path->count = path->uses_fp = path->knows_base_fp = 0;
+    struct draft draft = {.sp = fresh->sp};
+    path->uses_fp = path->knows_base_fp = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct tm_rule rule = fresh[i].rule;
-        if (!rule.is_plain) return 0;
-        if (rule.base != TM_BASE_SP && !use_fp(path, &fresh[i], sp, &saved)) return 0;
-        uintptr_t cfa = fresh[i + 1].sp;
-        if (!keep_word(path, cfa + (uintptr_t)TM_CPU_RETURN_AT_CFA - sp, fresh[i + 1].pc, 0)) return 0;
-        if (rule.saved != TM_SAVED_NOT)
-            saved = (struct saved_fp){.at = cfa + (uintptr_t)(intptr_t)rule.fp_offset, .value = fresh[i + 1].fp};
+        int is_guessed = rule.kind == TM_RULE_GUESSED && !rule.is_async;
+        if (!rule.is_plain && !is_guessed && rule.kind != TM_RULE_PLT) return 0;
+        if ((is_guessed || rule.base != TM_BASE_SP) && !use_fp(&draft, path, fresh[i].fp)) return 0;
+        uintptr_t cfa = fresh[i + 1].sp, at = cfa + (uintptr_t)TM_CPU_RETURN_AT_CFA;
+        if (!add(draft.returns, &draft.return_count, &draft, at, fresh[i + 1].pc)) return 0;
+        if (!is_guessed && rule.saved == TM_SAVED_NOT) continue;
+        draft.fp_at = is_guessed ? fresh[i].fp + TM_CPU_GUESS_FP : cfa + (uintptr_t)(intptr_t)rule.fp_offset;
+        draft.is_kept = 0;
     }
-    if (base->flags & TM_FP_UNUSED) return 1;
-    path->knows_base_fp = 1;
-    path->base_fp = base->fp - sp;
-    return use_fp(path, &fresh[count], sp, &saved);
+    if (!(base->flags & TM_FP_UNUSED)) {
+        uint64_t distance = base->fp - draft.sp;
+        if (distance > UINT32_MAX || !use_fp(&draft, path, base->fp)) return 0;
+        path->knows_base_fp = 1;
+        path->base_fp = (uint32_t)distance;
+    }
+    path->returns = (uint8_t)draft.return_count;
+    path->saved = (uint8_t)draft.saved_count;
+    memcpy(path->words, draft.returns, draft.return_count * sizeof *path->words);
+    memcpy(path->words + draft.return_count, draft.saved, draft.saved_count * sizeof *path->words);
+    return 1;
+}
+
+// A path of the set that can go: one that is out of date, else one that has found nothing of late. TM_PATH_WAYS: none, this time.
+static unsigned dispensable(const struct tm_path_set *set, uint32_t version) {
+    for (unsigned way = 0; way < TM_PATH_WAYS; way++)
+        if (set->tags[way] == 0 || set->paths[way].version != version || !set->paths[way].is_used) return way;
+    for (unsigned way = 0; way < TM_PATH_WAYS; way++) set->paths[way].is_used = 0;
+    return TM_PATH_WAYS;
 }
 
 void tm_path_note(struct tm_unwinder *unwinder, const struct tm_frame *base, uint32_t count, uint32_t node) {
-    struct tm_known_paths *paths = &unwinder->paths;
+    const struct tm_known_paths *known = &unwinder->paths;
     const struct tm_fresh_frame *fresh = unwinder->fresh;
     uint64_t distance = base->sp - fresh->sp;
-    struct tm_path *path = tm_path_slot(paths, base->node, fresh->pc, distance);
-    int is_mine = path->pc == fresh->pc && path->base_node == base->node && path->distance == distance && path->version == paths->version;
-    if (!is_mine) {
-        // One that is of use has a second chance.
-        if (path->version == paths->version && path->is_used) path->is_used = 0;
-        else
-            *path = (struct tm_path){
-                .pc = fresh->pc, .base_node = base->node, .distance = distance, .version = paths->version, .base_pc = base->pc};
+    if (distance > UINT32_MAX) return;
+    struct tm_path_set set = tm_path_set(known, base->node, fresh->pc, distance);
+    for (unsigned way = 0; way < TM_PATH_WAYS; way++) {
+        struct tm_path *path = &set.paths[way];
+        if (set.tags[way] != set.tag || path->node || !tm_path_is_from(path, base, fresh->pc, distance, known->version)) continue;
+        // Where the table of nodes is full, a node stands for others as well.
+        int is_exact = tm_load64(&tm_recording.nodes[node].pc) == fresh->pc;
+        path->is_used = 1;
+        if (is_exact && fill(path, fresh, count, base)) path->node = node;
         return;
     }
-    path->node = 0;
+    unsigned way = dispensable(&set, known->version);
+    if (way == TM_PATH_WAYS) return;
+    struct tm_path *path = &set.paths[way];
+    set.tags[way] = set.tag;
+    path->pc = fresh->pc;
     path->base_pc = base->pc;
-    // Where the table of nodes is full, a node stands for others as well.
-    int is_exact = tm_load64(&tm_recording.nodes[node].pc) == fresh->pc;
-    if (is_exact && fill(path, fresh, count, base)) path->node = node;
+    path->distance = (uint32_t)distance;
+    path->base_node = base->node;
+    path->node = 0;
+    path->version = known->version;
+    path->is_used = 0;
 }

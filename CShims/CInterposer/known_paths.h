@@ -9,8 +9,8 @@
 // of it are, then the frames are, and so is the node. Where rules use fp, the saved ones are words of the path as well, as
 // distances from the stack pointer.
 //
-// A path is kept when it is walked for the second time from the same base. What a path has found is not remembered as frames:
-// the next stack, too, begins at the base, or has a path of its own.
+// A path is kept when one with its ends is walked for the second time: several may have the same. What a path has found is not
+// remembered as frames: the next stack, too, begins at the base, or has a path of its own.
 #ifndef TM_KNOWN_PATHS_H
 #define TM_KNOWN_PATHS_H
 
@@ -18,19 +18,51 @@
 
 #include "remembered_stack.h"
 
-// Frame `base` must stand. 0: no path leads from it to (pc, sp, fp), or none is known.
-static inline __attribute__((always_inline)) uint32_t tm_path_find(
-    struct tm_known_paths *paths, const struct tm_frame *base, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    uint64_t distance = base->sp - sp;
-    struct tm_path *path = tm_path_slot(paths, base->node, pc, distance);
-    if (path->pc != pc || path->base_node != base->node || path->distance != distance || path->version != paths->version) return 0;
-    if (path->node == 0 || path->base_pc != base->pc) return 0;
+struct tm_path_set {
+    uint16_t *tags;  // TM_PATH_WAYS each
+    struct tm_path *paths;
+    uint16_t tag;
+};
+
+static inline __attribute__((always_inline)) struct tm_path_set tm_path_set(
+    const struct tm_known_paths *known, uint32_t base_node, uint64_t pc, uint64_t distance) {
+    uint64_t hash = (pc ^ distance << 20 ^ (uint64_t)base_node << 32) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t set = hash >> (64 - TM_PATH_SETS_LOG2);
+    return (struct tm_path_set){known->tags[set].ways, known->paths + set * TM_PATH_WAYS, (uint16_t)(hash >> 32 | 1)};
+}
+
+static inline __attribute__((always_inline)) int tm_path_is_from(
+    const struct tm_path *path, const struct tm_frame *base, uintptr_t pc, uint64_t distance, uint32_t version) {
+    return path->pc == pc && path->distance == distance && path->base_node == base->node && path->base_pc == base->pc &&
+           path->version == version;
+}
+
+static inline __attribute__((always_inline)) int tm_path_leads_to(
+    const struct tm_path *path, const struct tm_frame *base, uintptr_t sp, uintptr_t fp) {
     if (path->uses_fp && fp - sp != path->fp) return 0;
     if (!(base->flags & TM_FP_UNUSED) && (!path->knows_base_fp || base->fp - sp != path->base_fp)) return 0;
-    for (const struct tm_path_word *word = path->words, *end = word + path->count; word != end; word++)
-        if (tm_word_at(sp + word->at) != word->value + (sp & (uint64_t)(int64_t)word->is_distance)) return 0;
-    if (__builtin_expect(!path->is_used, 0)) path->is_used = 1;
-    return path->node;
+    const uint64_t *word = path->words, *saved = word + path->returns, *end = saved + path->saved;
+    for (; word != saved; word++)
+        if (tm_word_at(sp + (*word & 0xffff) * sizeof sp) != *word >> 16) return 0;
+    for (; word != end; word++)
+        if (tm_word_at(sp + (*word & 0xffff) * sizeof sp) - sp != *word >> 16) return 0;
+    return 1;
+}
+
+// Frame `base` must stand. 0: no path leads from it to (pc, sp, fp), or none is known.
+static inline __attribute__((always_inline)) uint32_t tm_path_find(
+    const struct tm_known_paths *known, const struct tm_frame *base, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    uint64_t distance = base->sp - sp;
+    struct tm_path_set set = tm_path_set(known, base->node, pc, distance);
+    for (unsigned way = 0; way < TM_PATH_WAYS; way++) {
+        if (set.tags[way] != set.tag) continue;
+        struct tm_path *path = &set.paths[way];
+        if (path->node == 0 || !tm_path_is_from(path, base, pc, distance, known->version)) continue;
+        if (!tm_path_leads_to(path, base, sp, fp)) continue;
+        if (__builtin_expect(!path->is_used, 0)) path->is_used = 1;
+        return path->node;
+    }
+    return 0;
 }
 
 // A walk left fresh[0 ... count) and met `base`; the innermost of them has `node`.

@@ -23,7 +23,8 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
     size_t foreign = take(&offset, (capacity + 1) * sizeof(struct tm_foreign_frame));
     size_t scratch = take(&offset, tm_libunwind_scratch_size());
     size_t chain = take(&offset, sizeof(struct tm_async_chain));
-    size_t paths = take(&offset, sizeof(struct tm_path) << TM_PATHS_LOG2);
+    size_t tags = take(&offset, sizeof(struct tm_path_tags) << TM_PATH_SETS_LOG2);
+    size_t paths = take(&offset, TM_PATH_WAYS * sizeof(struct tm_path) << TM_PATH_SETS_LOG2);
     if (unwinder) {
         char *base = (char *)unwinder;
         unwinder->frames = (struct tm_frame *)(base + frames) + 1;
@@ -35,7 +36,8 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
         unwinder->foreign = (struct tm_foreign_frame *)(base + foreign);
         unwinder->scratch = base + scratch;
         unwinder->chain = (struct tm_async_chain *)(base + chain);
-        unwinder->paths.slots = (struct tm_path *)(base + paths);
+        unwinder->paths.tags = (struct tm_path_tags *)(base + tags);
+        unwinder->paths.paths = (struct tm_path *)(base + paths);
     }
     return offset;
 }

@@ -45,35 +45,35 @@ struct tm_stack_word {
 };
 
 // known_paths.h
-#define TM_PATH_WORDS 12
-#define TM_PATHS_LOG2 11
-
-struct tm_path_word {
-    uint32_t at;          // from the stack pointer of the hook's caller
-    int32_t is_distance;  // -1: so is the value; 0: it is what it is
-    uint64_t value;
-};
+#define TM_PATH_WORDS 18
+#define TM_PATH_WAYS 4
+#define TM_PATH_SETS_LOG2 9
 
 struct tm_path {
     _Alignas(64) uint64_t pc;
-    uint64_t base_pc, distance;  // of the hook's caller, of the base, and between their stack pointers
-    uint32_t base_node, node;        // node 0: walked once
+    uint64_t base_pc;
+    uint32_t distance;         // between the stack pointers of the hook's caller and of the base
+    uint32_t base_node, node;  // node 0: walked once
     uint32_t version;
-    uint8_t count, uses_fp, knows_base_fp, is_used;
-    uint64_t fp, base_fp;  // from the stack pointer of the hook's caller
-    struct tm_path_word words[TM_PATH_WORDS];
+    uint32_t fp, base_fp;      // from the stack pointer of the hook's caller
+    uint8_t returns, saved;    // how many words are return addresses, and how many saved frame pointers follow
+    uint8_t uses_fp, knows_base_fp, is_used;
+    // Place in the low 16 bits, in words from the stack pointer of the hook's caller; above it what is there: a return address, or a
+    // saved frame pointer's distance from there. Small, because it is reading them that takes time.
+    uint64_t words[TM_PATH_WORDS];
 };
-_Static_assert(sizeof(struct tm_path) == 256, "four cache lines, of which the last ones are for long paths");
+_Static_assert(sizeof(struct tm_path) == 192, "three cache lines");
+
+// Apart from the paths and dense, so that most paths are not looked at.
+struct tm_path_tags {
+    uint16_t ways[TM_PATH_WAYS];
+};
 
 struct tm_known_paths {
-    struct tm_path *slots;
-    uint32_t version;  // of all that is known: nodes and code change
+    struct tm_path_tags *tags;  // by set
+    struct tm_path *paths;      // TM_PATH_WAYS by set
+    uint32_t version;           // of all that is known: nodes and code change
 };
-
-static inline struct tm_path *tm_path_slot(const struct tm_known_paths *paths, uint32_t base_node, uint64_t pc, uint64_t distance) {
-    uint64_t key = (pc ^ distance << 20 ^ (uint64_t)base_node << 32) * UINT64_C(0x9e3779b97f4a7c15);
-    return &paths->slots[key >> (64 - TM_PATHS_LOG2)];
-}
 
 #define TM_NO_FRAME INT64_MAX
 

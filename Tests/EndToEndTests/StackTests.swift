@@ -27,7 +27,8 @@ struct StackTests {
     }
 
     static let jumping = [
-        "longjmp.c", "exceptions.cpp", "fibers.c", "dynamic_frames.c", "alternate_stack.c", "no_unwind_info.c", "jit_frames.cpp",
+        "longjmp.c", "same_ends.c", "exceptions.cpp", "fibers.c", "dynamic_frames.c", "alternate_stack.c", "no_unwind_info.c",
+        "jit_frames.cpp",
         "cxx_sites.cpp", "swift_objects.swift",
     ]
 
