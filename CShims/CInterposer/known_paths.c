@@ -38,7 +38,7 @@ static int fill(struct tm_path *path, const struct tm_fresh_frame *fresh, uint32
     for (uint32_t i = 0; i < count; i++) {
         struct tm_rule rule = fresh[i].rule;
         int is_guessed = rule.kind == TM_RULE_GUESSED && !rule.is_async;
-        if (!rule.is_plain && !is_guessed && rule.kind != TM_RULE_PLT) return 0;
+        if (!rule.is_lasting || (!rule.is_plain && !is_guessed && rule.kind != TM_RULE_PLT)) return 0;
         if ((is_guessed || rule.base != TM_BASE_SP) && !use_fp(&draft, path, fresh[i].fp)) return 0;
         uintptr_t cfa = fresh[i + 1].sp, at = cfa + (uintptr_t)TM_CPU_RETURN_AT_CFA;
         if (!add(draft.returns, &draft.return_count, &draft, at, fresh[i + 1].pc)) return 0;

@@ -217,7 +217,15 @@ bool tm_ring_wait(struct tm_thread *thread) {
     return true;
 }
 
+// Most of a place is never touched: the kernel knows what is.
 uint64_t tm_private_memory(void) {
     uint64_t rings = tm_recording.header ? tm_load64(&tm_recording.header->rings.used) : 0;
-    return (place_size + sizeof(struct tm_ring)) * rings;
+    uint64_t pages = place_size / TM_PAGE * rings, touched = 0;
+    unsigned char is_touched[1024];
+    for (uint64_t at = 0; at < pages; at += sizeof is_touched) {
+        uint64_t count = pages - at < sizeof is_touched ? pages - at : sizeof is_touched;
+        if (TM_CALL(mincore, places + at * TM_PAGE, count * TM_PAGE, is_touched, 0, 0, 0) != 0) return place_size * rings;
+        for (uint64_t page = 0; page < count; page++) touched += is_touched[page] & 1;
+    }
+    return touched * TM_PAGE + sizeof(struct tm_ring) * rings;
 }

@@ -92,6 +92,7 @@ struct tm_rule tm_rules_compile(uintptr_t return_address) {
     if (rule.kind == TM_RULE_GUESSED) rule.is_async = (uint8_t)is_async_guess(&module, function, address);
     else if (rule.kind == TM_RULE_FRAME && rule.base == TM_BASE_FP) rule.is_async = (uint8_t)is_async_entry(&module, function);
     rule.is_plain = (uint8_t)is_plain(rule);
+    rule.is_lasting = 1;
     remember(return_address, epoch, rule);
     return rule;
 }

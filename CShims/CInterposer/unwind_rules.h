@@ -37,6 +37,7 @@ struct tm_rule {
     uint8_t saved : 2;     // enum tm_rule_saved
     uint8_t is_async : 1;  // an async Swift function, whose context is at fp + TM_CPU_ASYNC_CONTEXT_AT_FP
     uint8_t is_plain : 1;  // all that is read lies between the base, sp or fp, and the CFA: true of nearly all frames
+    uint8_t is_lasting : 1;  // of code in a module, whose end is noticed: the rule holds until tm_rules_forget
     int16_t fp_offset;
     int32_t cfa_offset;
 };

@@ -94,6 +94,9 @@ extension Unsafe {
         private let start: UInt64
         private let shift: UInt64
         private let sampling: Sampling
+        /// Asked for here, because to ask another module is a call, for each event.
+        private let sizeBuckets = StackCost.sizeBuckets
+        private let lifetimeBuckets = StackCost.lifetimeBuckets
         /// Microseconds per unit, times 2^64. 0: the clock knows no durations.
         private var microseconds: UInt64 = 0
 
@@ -397,12 +400,12 @@ extension Unsafe {
 
         @inline(__always)
         mutating func tickLifetime(_ block: Block, clock: UInt64, count: Int = 1) {
-            if microseconds != 0 { rows.tick(block.row, bucket: StackCost.sizeBuckets &+ lifetimeBucket(block, clock), count: count) }
+            if microseconds != 0 { rows.tick(block.row, bucket: sizeBuckets &+ lifetimeBucket(block, clock), count: count) }
         }
 
         @inline(__always)
         mutating func tickSize(_ row: Int, _ size: UInt64, count: Int = 1) {
-            rows.tick(row, bucket: Self.sizeBucket(size), count: count)
+            rows.tick(row, bucket: sizeBucket(size), count: count)
         }
 
         /// A block whose free was not seen: another one has its address now.
@@ -469,14 +472,14 @@ extension Unsafe {
         func birth(_ clock: UInt64) -> UInt64 { (clock &- start) >> shift & Block.mask48 }
 
         @inline(__always)
-        private static func sizeBucket(_ size: UInt64) -> Int { min(64 &- size.leadingZeroBitCount, StackCost.sizeBuckets &- 1) }
+        private func sizeBucket(_ size: UInt64) -> Int { min(64 &- size.leadingZeroBitCount, sizeBuckets &- 1) }
 
         @inline(__always)
         private func lifetimeBucket(_ block: Block, _ clock: UInt64) -> Int {
             let units = ((clock &- start) >> shift &- block.birth) & Block.mask48
             if units >> 47 != 0 { return 0 }
             let time = units.multipliedFullWidth(by: microseconds).high
-            return time == 0 ? 0 : min((63 &- time.leadingZeroBitCount) / 2 &+ 1, StackCost.lifetimeBuckets &- 1)
+            return time == 0 ? 0 : min((63 &- time.leadingZeroBitCount) / 2 &+ 1, lifetimeBuckets &- 1)
         }
     }
 }
