@@ -118,6 +118,8 @@ struct FaultTests {
             unlink(file)
             let outcome = try run(
                 strace + ["/dev/null", "-e", "inject=" + fault] + command, environment: ["XDG_RUNTIME_DIR": runtime.path], limit: 40)
+            // The n-th call of another thread may be one of the loader's, before there is any command.
+            if outcome.ending == .code(127), outcome.stderr.contains("error while loading shared libraries: ") { continue }
             if [.code(2), .code(3)].contains(outcome.ending) {
                 #expect(outcome.stdout.isEmpty, "\(fault): the program was not started")
                 #expect(outcome.stderr.hasPrefix("tracemalloc: "), "\(fault): \(outcome.stderr)")
