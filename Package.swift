@@ -88,12 +88,16 @@ let package = Package(
             swiftSettings: swift),
         // The same in C, through tracemalloc.h.
         .executableTarget(name: "CTracerBehaviors", dependencies: ["TraceMalloc"], path: "Tests/CTracerBehaviors"),
+        // What fuzzing has found to be worth keeping, read again by the tests of each stage.
+        .target(name: "FuzzingCorpus", path: "Tests/FuzzingCorpus", swiftSettings: swift),
         .testTarget(name: "AllocationProfileTests", dependencies: ["AllocationProfile"], swiftSettings: swift),
-        .testTarget(name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording"], swiftSettings: swift),
-        .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols"], swiftSettings: swift),
         .testTarget(
-            name: "AllocationStoreTests", dependencies: ["AllocationStore", "AllocationReports", "CSQLite"], swiftSettings: swift),
-        .testTarget(name: "HeapGraphTests", dependencies: ["HeapGraph"], swiftSettings: swift),
+            name: "AllocationRecordingTests", dependencies: ["AllocationRecording", "CRecording", "FuzzingCorpus"], swiftSettings: swift),
+        .testTarget(name: "AllocationSymbolsTests", dependencies: ["AllocationSymbols", "FuzzingCorpus"], swiftSettings: swift),
+        .testTarget(
+            name: "AllocationStoreTests", dependencies: ["AllocationStore", "AllocationReports", "CSQLite", "FuzzingCorpus"],
+            swiftSettings: swift),
+        .testTarget(name: "HeapGraphTests", dependencies: ["HeapGraph", "FuzzingCorpus"], swiftSettings: swift),
         .testTarget(name: "AllocationReportsTests", dependencies: ["AllocationReports", "CZlib"], swiftSettings: swift),
         .testTarget(name: "EndToEndTests", exclude: [], swiftSettings: swift),
     ]

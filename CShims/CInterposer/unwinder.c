@@ -151,13 +151,14 @@ static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from
     struct tm_foreign_frame *foreign = unwinder->foreign;
     size_t count = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->fallbacks, 1);
-    if (count == 0) return tm_stack_child(tm_stack_callees(), TM_NODE_NONE, from.pc, TM_NODE_ENDED_EARLY);
+    const uint32_t *callees = tm_stack_callees();
+    if (count == 0) return tm_stack_child(callees, TM_NODE_NONE, from.pc, TM_NODE_ENDED_EARLY);
     int is_cut = count > unwinder->capacity;
     if (is_cut) count = unwinder->limit;
     uint32_t node = async_parent_of_foreign(unwinder, from, &count);
     if (node) foreign[count - 1].flags &= (uint16_t)~TM_NODE_ENDED_EARLY;
     else if (is_cut) node = TM_NODE_CUT;
-    while (count--) node = tm_stack_child(tm_stack_callees(), node, foreign[count].pc, foreign[count].flags);
+    while (count--) node = tm_stack_child(callees, node, foreign[count].pc, foreign[count].flags);
     return node;
 }
 

@@ -10,10 +10,7 @@ extension Recording {
         var byImage: [UInt16: Set<UInt64>] = [:]
         for index in max(first, Int(TM_NODE_FIRST))..<max(end, first, Int(TM_NODE_FIRST)) {
             let node = region.nodeElements[index]
-            let flags = UInt32(node.flags) & (TM_NODE_ASYNC | TM_NODE_SIGNAL)
-            let location = Location(
-                address: node.pc, module: 0, isExact: flags & TM_NODE_SIGNAL != 0, isAsync: flags & TM_NODE_ASYNC != 0)
-            if node.pc != 0 { byImage[node.image, default: []].insert(location.lookupAddress) }
+            if node.pc != 0 { byImage[node.image, default: []].insert(Location(node, module: 0).lookupAddress) }
         }
         var found: [ModuleAddresses] = []
         for (number, addresses) in byImage where Int(number) < region.imagesUsed {

@@ -122,14 +122,17 @@ final class Service {
         guard let prepare else { return }
         for index in served.indices {
             let recording = served[index].recording
+            var wanted: [ModuleAddresses] = []
             if recording.moduleCount != served[index].announced {
                 served[index].announced = recording.moduleCount
-                prepare(recording.modules.map { ModuleAddresses(module: $0, addresses: []) })
+                wanted = recording.modules.map { ModuleAddresses(module: $0, addresses: []) }
             }
-            guard addresses, !recording.isOver else { continue }
-            let found = recording.addresses(from: served[index].nextNode, most: Self.mostAddresses)
-            served[index].nextNode = found.next
-            if !found.addresses.isEmpty { prepare(found.addresses) }
+            if addresses, !recording.isOver {
+                let found = recording.addresses(from: served[index].nextNode, most: Self.mostAddresses)
+                served[index].nextNode = found.next
+                wanted += found.addresses
+            }
+            if !wanted.isEmpty { prepare(wanted) }
         }
     }
 

@@ -193,19 +193,21 @@ struct StackTree {
     private mutating func location(_ node: tm_node) -> Int32 {
         let flags = UInt32(node.flags) & (TM_NODE_ASYNC | TM_NODE_SIGNAL)
         let module = Int(node.image) < moduleOfImage.count ? moduleOfImage[Int(node.image)] : -1
-        let isExact = flags & TM_NODE_SIGNAL != 0
-        let isAsync = flags & TM_NODE_ASYNC != 0
+        let location = Location(node, module: module)
         let hash = NumberIndex.hash(node.pc ^ UInt64(flags) << 56 ^ UInt64(UInt16(truncatingIfNeeded: module)) << 40)
-        let known = locationIndex.find(hash) { number in
-            let location = locations[Int(number)]
-            return location.address == node.pc && Int(location.module) == module && location.isExact == isExact
-                && location.isAsync == isAsync
-        }
-        if let known { return known }
+        if let known = locationIndex.find(hash, { locations[Int($0)] == location }) { return known }
         let number = Int32(truncatingIfNeeded: locations.count)
-        locations.append(Location(address: node.pc, module: module, isExact: isExact, isAsync: isAsync))
+        locations.append(location)
         locationIndex.add(number, hash)
         return number
+    }
+}
+
+extension Location {
+    /// The code that a node of a recording stands for.
+    init(_ node: tm_node, module: Int32) {
+        let flags = UInt32(node.flags)
+        self.init(address: node.pc, module: module, isExact: flags & TM_NODE_SIGNAL != 0, isAsync: flags & TM_NODE_ASYNC != 0)
     }
 }
 

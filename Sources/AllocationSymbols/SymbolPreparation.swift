@@ -23,6 +23,14 @@ package final class SymbolPreparation: Sendable {
         /// Nil where there was nothing to open.
         var files: ModuleFiles?
         var frames: [UInt64: [Frame]] = [:]
+
+        /// Names those of the addresses that have no frames yet; `open` is asked for files when there are any and none are open.
+        mutating func name(_ addresses: [UInt64], of file: LoadedFile, open: () -> ModuleFiles) {
+            let missing = AddressSet(addresses.lazy.filter { [frames] in frames[$0] == nil })
+            guard missing.count > 0 else { return }
+            var symbols = ModuleSymbols(path: file.path, files: files ?? open(), asked: missing)
+            for (index, address) in missing.addresses.enumerated() { frames[address] = symbols.frames(at: index) }
+        }
     }
 
     package init(options: SymbolicatorOptions = .init()) { self.options = options }
@@ -39,15 +47,11 @@ package final class SymbolPreparation: Sendable {
                     return state.modules[file] ?? Prepared()
                 }
                 guard var prepared = begun else { return }
-                let addresses = AddressSet(one.addresses.lazy.filter { prepared.frames[$0] == nil })
                 // What cannot be opened here may still be found on a server.
                 let files = prepared.files ?? ModuleFiles(path: file.path, buildID: file.buildID, search: search)
                 let isComplete = files.dwarf != nil || !options.usesDebuginfod
                 prepared.files = isComplete ? files : nil
-                if addresses.count > 0 && isComplete {
-                    var symbols = ModuleSymbols(path: file.path, files: files, asked: addresses)
-                    for index in 0..<addresses.count { prepared.frames[addresses.addresses[index]] = symbols.frames(at: index) }
-                }
+                if isComplete { prepared.name(one.addresses, of: file) { files } }
                 state.withLock { state in
                     state.current = nil
                     state.modules[file] = prepared

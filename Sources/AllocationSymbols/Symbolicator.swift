@@ -85,13 +85,12 @@ package struct Symbolicator {
         let answers = Workers<[[Frame]]>.map(count: work.count, threads: options.threads, prologue: options.threadPrologue) { index in
             let request = requests[index]
             progress?(Double(index) / Double(requests.count), request.file.path)
-            let prepared = preparation?.take(request.file) ?? SymbolPreparation.Prepared()
+            var prepared = preparation?.take(request.file) ?? SymbolPreparation.Prepared()
             let asked = request.asked.addresses
-            let missing = AddressSet(asked.lazy.filter { prepared.frames[$0] == nil })
-            guard missing.count > 0 else { return asked.map { prepared.frames[$0] ?? [] } }
-            let files = prepared.files ?? ModuleFiles(path: request.file.path, buildID: request.file.buildID, search: search)
-            var symbols = ModuleSymbols(path: request.file.path, files: files, asked: missing)
-            return asked.map { prepared.frames[$0] ?? symbols.frames(at: missing.firstIndex(notBelow: $0)) }
+            prepared.name(asked, of: request.file) {
+                ModuleFiles(path: request.file.path, buildID: request.file.buildID, search: search)
+            }
+            return asked.map { prepared.frames[$0] ?? [] }
         }
         for (piece, frames) in zip(work, answers) {
             for place in piece.places {

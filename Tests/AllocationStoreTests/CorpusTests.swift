@@ -1,5 +1,5 @@
 // CorpusTests.swift: what fuzzing has reached and found, read again; tools/fuzz looks for more.
-import Foundation
+import FuzzingCorpus
 import Testing
 
 @Suite struct CorpusTests {
@@ -10,13 +10,4 @@ import Testing
             bytes.withUnsafeBytes { SnapshotFileFuzz.run($0) }
         }
     }
-}
-
-/// The files of Tests/Fuzzing/Corpus for one target of tools/fuzz.
-private func corpus(_ target: String) throws -> [(name: String, bytes: Data)] {
-    let tests = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    let files = try FileManager.default.contentsOfDirectory(
-        at: tests.appendingPathComponent("Fuzzing/Corpus/\(target)"), includingPropertiesForKeys: nil)
-    try #require(!files.isEmpty)
-    return try files.map { ($0.lastPathComponent, try Data(contentsOf: $0)) }
 }
