@@ -115,6 +115,16 @@ struct GlibcHeap {
         }
     }
 
+    /// Where a control block keeps the argument of the thread's function: behind the function, the first address of code behind
+    /// the 32 + 32 words of pthread_setspecific (struct pthread in nptl/descr.h, 2.31 to 2.42).
+    func threadArgument(inControlBlock block: Range<UInt64>, isCode: (UInt64) -> Bool) -> Range<UInt64>? {
+        let start = block.lowerBound &+ 0x610
+        for at in stride(from: start, to: min(start &+ 0x80, block.upperBound &- 16), by: 8) {
+            if let word = memory.word(at: at), word > 0xffff, isCode(word) { return at &+ 8..<at &+ 16 }
+        }
+        return nil
+    }
+
     /// The control block of a glibc thread in the last page of its stack: it points to itself twice.
     func threadControlBlock(atEndOf mapping: Range<UInt64>) -> UInt64? {
         var at = (mapping.upperBound &- 256) & ~63

@@ -101,8 +101,13 @@ struct HeapRoots {
         }
         if let owner, program.process.ownThreads.contains(owner.id) { return [start..<owner.threadPointer] }
         if !isMain && owner == nil {
-            // The C library keeps stacks of threads that have ended for the next ones. What a thread returned is in its control block.
-            return within.isEmpty ? heap.threadControlBlock(atEndOf: mapping.addresses).map { [start..<$0] } ?? [] : []
+            // The C library keeps stacks of threads that have ended for the next ones. What a thread returned is in its control block;
+            // what it was given still is, too, though its memory may be another block by now.
+            guard within.isEmpty, let block = heap.threadControlBlock(atEndOf: mapping.addresses) else { return [] }
+            let argument = heap.threadArgument(inControlBlock: block..<end) { word in
+                program.process.mappings.contains { $0.isExecutable && $0.addresses.contains(word) }
+            }
+            return [start..<block] + (argument.map { [$0] } ?? [])
         }
         var lowest = within.map(\.stackPointer).min() ?? start
         if let exit = program.process.exit, exit.thread == owner?.id, mapping.addresses.contains(exit.stack) {

@@ -56,9 +56,10 @@ static __attribute__((noinline)) void lose_ring(int length) {
 
 static __attribute__((noinline)) void lose_large(void) { *(volatile char *)lost(1 << 20) = 1; }
 
-static void *lose_on_thread(void *unused) {
-    (void)unused;
+// What is lost lies where the thread's argument was, which the C library still knows when the thread has ended.
+static void *lose_on_thread(void *argument) {
     kept_by_thread = malloc(77);
+    free(argument);
     lose_one();
     free(kept_by_thread);
     return NULL;
@@ -82,7 +83,7 @@ int main(int count, char **arguments) {
     lose_ring(5);
     lose_large();
     pthread_t thread;
-    pthread_create(&thread, NULL, lose_on_thread, NULL);
+    pthread_create(&thread, NULL, lose_on_thread, malloc(100));
     pthread_join(thread, NULL);
     printf("%ld %ld\n", blocks, bytes);
     fflush(stdout);
