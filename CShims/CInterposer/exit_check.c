@@ -26,9 +26,9 @@ void tm_exit_check(void) {
     header->exit_stack = __atomic_load_n(&exit_stack, __ATOMIC_RELAXED);
     header->exit_thread = (uint32_t)tm_thread_id();
     tm_store32(&header->exit_check, TM_EXIT_WAITING);
-    for (unsigned waited = 0; tm_load32(&header->exit_check) == TM_EXIT_WAITING && tm_collector_lives(waited);) {
+    for (struct tm_patience patience = {0}; tm_load32(&header->exit_check) == TM_EXIT_WAITING && tm_collector_lives(&patience);) {
         tm_doorbell();
-        tm_wait_for_collector(&header->exit_check, TM_EXIT_WAITING, &waited);
+        tm_wait_for_collector(&header->exit_check, TM_EXIT_WAITING, &patience);
     }
 }
 

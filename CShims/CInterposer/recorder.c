@@ -187,7 +187,7 @@ bool tm_ring_wait(struct tm_thread *thread) {
         return false;
     }
     thread->gave_up = false;
-    for (unsigned waited = 0;;) {
+    for (struct tm_patience patience = {0};;) {
         uint32_t seen = tm_load32(&ring->wake);
         tm_exchange32(&ring->waiting, 1);
         thread->tail = tm_load64(&ring->tail);
@@ -201,8 +201,8 @@ bool tm_ring_wait(struct tm_thread *thread) {
         }
         if (thread->head - thread->tail < thread->capacity) break;
         tm_doorbell();
-        tm_wait_for_collector(&ring->wake, seen, &waited);
-        if (!tm_collector_lives(waited)) {
+        tm_wait_for_collector(&ring->wake, seen, &patience);
+        if (!tm_collector_lives(&patience)) {
             tm_store32(&ring->waiting, 0);
             if (tm_recording.is_private) {
                 tm_add64(&tm_recording.header->lost_events, 1);

@@ -258,39 +258,63 @@ void tm_doorbell(void) {
     if (tm_load32(&header->collector_sleeping)) tm_futex_wake(&header->doorbell, 1);
 }
 
-bool tm_collector_lives(unsigned waited) {
+bool tm_collector_lives(const struct tm_patience *patience) {
     // In this very process: as long as we run, it does. But see tm_ring_wait.
-    if (tm_recording.is_private) return waited < PRIVATE_WAIT_LIMIT;
+    if (tm_recording.is_private) return patience->waited < PRIVATE_WAIT_LIMIT;
     uint32_t word = tm_load32((uint32_t *)tm_recording.header->collector_mutex);
-    if (word == 0) return waited < COLLECTOR_START_LIMIT;
+    if (word == 0) return patience->waited < COLLECTOR_START_LIMIT;
     return !(word & FUTEX_OWNER_DIED);
 }
 
-void tm_wait_for_collector(uint32_t *word, uint32_t seen, unsigned *waited) {
+// The thread that collects in this process, 0 before there is one.
+static uint32_t own_collector;
+
+void tm_collected_by_this_thread(void) { tm_store32(&own_collector, (uint32_t)tm_thread_id()); }
+
+// What the collector's thread has used of a processor; 0 when it is in another process. The clock of a thread is
+// ~thread << 3 | 4 (this thread's alone) | 2 (what the scheduler counted): Linux, posix-timers_types.h.
+static uint64_t collector_time(void) {
+    uint32_t thread = tm_load32(&own_collector);
+    return tm_recording.is_private && thread ? tm_nanoseconds((int)(~thread << 3 | 6)) : 0;
+}
+
+void tm_wait_for_collector(uint32_t *word, uint32_t seen, struct tm_patience *patience) {
     switch (tm_futex_wait(word, seen, 50)) {
     case 0:
-    case -EAGAIN: *waited = 0; break;
-    case -ETIMEDOUT: *waited += 50; break;
-    default: *waited += 1;  // a signal: there may be one a millisecond
+    case -EAGAIN: patience->waited = 0; return;
+    case -ETIMEDOUT: patience->waited += 50; break;
+    default: patience->waited += 1;  // a signal: there may be one a millisecond
     }
+    // It may be busy with an answer: whoever works does not wait for a lock.
+    uint64_t time = collector_time();
+    if (time > patience->collector_time) patience->waited = 0;
+    patience->collector_time = time;
 }
 
 enum tm_wait_result tm_area_wait(struct tm_area *area, uint64_t wanted) {
-    for (unsigned waited = 0;;) {
+    // What the collector in this process had worked when a thread gave up, 0 when none did. As long as it stands still nobody waits.
+    static uint64_t given_up;
+    uint64_t stopped = tm_load64(&given_up);
+    if (stopped && stopped == collector_time()) return TM_WAIT_ABANDONED;
+    for (struct tm_patience patience = {0};;) {
         uint32_t seen = tm_load32(&area->wake);
         tm_add32(&area->waiting, 1);
         bool enough = tm_load64(&area->reserved) >= wanted;
         bool refused = tm_load32(&area->refused);
         if (!enough && !refused) {
             tm_doorbell();
-            tm_wait_for_collector(&area->wake, seen, &waited);
+            tm_wait_for_collector(&area->wake, seen, &patience);
         }
         tm_add32(&area->waiting, -1u);
         if (enough || tm_load64(&area->reserved) >= wanted) return TM_WAIT_AGAIN;
         if (refused) return TM_WAIT_REFUSED;
-        if (!tm_collector_lives(waited)) {
+        if (!tm_collector_lives(&patience)) {
             // Once and for all: the next thread, and the next stack, would wait as long.
-            if (!tm_recording.is_private) tm_lifecycle_abandon();
+            if (tm_recording.is_private) {
+                tm_store64(&given_up, collector_time());
+            } else {
+                tm_lifecycle_abandon();
+            }
             return TM_WAIT_ABANDONED;
         }
     }

@@ -50,10 +50,20 @@ enum tm_wait_result tm_area_wait(struct tm_area *area, uint64_t wanted);
 // Asks the collector for attention.
 void tm_doorbell(void);
 
-// Whether the collector still lives, after `waited` milliseconds without a sign of it.
-bool tm_collector_lives(unsigned waited);
+// The calling thread collects what the others of this process record.
+void tm_collected_by_this_thread(void);
 
-// Sleeps until the collector wakes the word, for 50 ms at most, and counts how long there was no sign of it: whoever wakes us lives.
-void tm_wait_for_collector(uint32_t *word, uint32_t seen, unsigned *waited);
+// How long a thread has waited. To begin with, all of it is 0.
+struct tm_patience {
+    unsigned waited;  // milliseconds without a sign of the collector
+    uint64_t collector_time;
+};
+
+// Whether the collector still lives, after waiting so long.
+bool tm_collector_lives(const struct tm_patience *patience);
+
+// Sleeps until the collector wakes the word, for 50 ms at most, and counts how long there was no sign of it: whoever wakes us lives,
+// and so does who works.
+void tm_wait_for_collector(uint32_t *word, uint32_t seen, struct tm_patience *patience);
 
 #endif

@@ -87,6 +87,11 @@ void tm_ignore_begin(void) {
     if (__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) >= TM_FIRST_EPOCH) tm_store64(&tm_recording.header->own_moments, 1);
 }
 
+void tm_collect_begin(void) {
+    tm_ignore_begin();
+    tm_collected_by_this_thread();
+}
+
 void tm_ignore_end(void) {
     struct tm_thread *thread = &tm_thread;
     if (--thread->ignored) return;

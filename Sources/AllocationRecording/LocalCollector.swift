@@ -50,6 +50,10 @@ package final class LocalCollector: Sendable {
             serve(recording.value)
         }
         guard isStarted else { throw .outOfMemory(needed: "the collector's thread") }
+        // Generic code that is not optimized takes a lock of the Swift runtime at its first use. A thread of the program that holds it
+        // may wait for the collector by then: so all is used once before.
+        _ = snapshot(at: 0, frameLimit: 1)
+        _ = figures(at: 0)
     }
 
     /// While nothing is recorded the thread sleeps until it is asked.

@@ -92,6 +92,23 @@ package final class FrozenMemory: MemoryReader, @unchecked Sendable {
         return isWhole
     }
 
+    /// Calls `body` with the first two words of pages of a range, as far as they were copied. It returns where to look for the next page.
+    func forEachPage(in range: Range<UInt64>, _ body: (_ address: UInt64, _ first: UInt64, _ second: UInt64) -> UInt64) {
+        var at = (range.lowerBound &+ 4095) & ~4095
+        var index = index(at: at)
+        while index < pieces.count {
+            let piece = pieces[index]
+            let stop = min(range.upperBound, piece.address &+ piece.size)
+            at = max(at, (piece.address &+ 4095) & ~4095)
+            while at &+ 16 <= stop {
+                let words = bytes.baseAddress! + (piece.offset &+ Int(at &- piece.address))
+                at = (body(at, words.load(as: UInt64.self), words.load(fromByteOffset: 8, as: UInt64.self)) &+ 4095) & ~4095
+            }
+            if stop == range.upperBound { return }
+            index &+= 1
+        }
+    }
+
     /// The word at an aligned address, if it was copied.
     @inline(__always)
     func word(at address: UInt64) -> UInt64? {

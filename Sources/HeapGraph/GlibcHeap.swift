@@ -10,6 +10,8 @@ struct GlibcHeap {
     /// Heaps of other arenas than the main one begin at multiples of their largest size.
     private static let largestHeap: UInt64 = 64 << 20
     private static let page: UInt64 = 4096
+    /// M_MMAP_THRESHOLD.
+    private static let leastMapped: UInt64 = 128 << 10
     private static let inUse: UInt64 = 1
     private static let isMapped: UInt64 = 2
 
@@ -65,6 +67,21 @@ struct GlibcHeap {
         return start..<start &+ chunk &+ before
     }
 
+    /// The chunks with mappings of their own. The kernel makes one mapping of neighbors, so each page may begin one; its first two
+    /// words are 0 and a size that others than the allocator do not write there. Smaller ones than it maps by itself are not looked for.
+    func mappedChunks(in mapping: Range<UInt64>) -> [Range<UInt64>] {
+        var chunks: [Range<UInt64>] = []
+        memory.forEachPage(in: mapping) { page, before, head in
+            let size = head & ~7
+            guard before == 0, head & 7 == Self.isMapped, size >= Self.leastMapped, size % Self.page == 0,
+                size <= mapping.upperBound &- page
+            else { return page &+ Self.page }
+            chunks.append(page..<page &+ size)
+            return page &+ size
+        }
+        return chunks
+    }
+
     /// The chunks of a heap that are in use, as the parts that users have. A chunk in a thread's cache looks as if it were in
     /// use; its second word is then one of `cacheKeys`, to which this adds what it comes across. Nil when the heap makes no sense.
     func usedChunks(from first: UInt64, to end: UInt64, cacheKeys: inout Set<UInt64>) -> [Range<UInt64>]? {
@@ -73,9 +90,10 @@ struct GlibcHeap {
         while chunk &+ 32 <= end {
             guard let head = memory.word(at: chunk + 8) else { return nil }
             let size = head & ~7
-            guard size >= 32 || size == 0, size % 16 == 0, size <= end &- chunk else { return nil }
-            if size == 0 { return nil }
             let next = chunk &+ size
+            // A full heap, after which the arena has begun another, ends with a chunk of 16 bytes and one of none.
+            if size == 16, let last = memory.word(at: next &+ 8), last & ~7 == 0 { break }
+            guard size >= 32, size % 16 == 0, size <= end &- chunk else { return nil }
             // The last one is the memory that was never handed out.
             if next &+ 16 > end { break }
             guard let following = memory.word(at: next + 8) else { return nil }

@@ -51,7 +51,7 @@ struct HeapRoots {
                 continue
             }
             var holes = stackHoles(program, heap, mapping, previous)
-            guard let more = heapHoles(program, heap, mapping.addresses) else { continue }
+            guard let more = heapHoles(program, heap, mapping) else { continue }
             holes += more + left.filter { $0.overlaps(mapping.addresses) }
             add(mapping, kind: kind(of: mapping, program), without: holes)
         }
@@ -118,7 +118,10 @@ struct HeapRoots {
     }
 
     /// The parts of a mapping that belong to the allocator; nil: all of it.
-    private mutating func heapHoles(_ program: FrozenProgram, _ heap: GlibcHeap, _ mapping: Range<UInt64>) -> [Range<UInt64>]? {
+    private mutating func heapHoles(
+        _ program: FrozenProgram, _ heap: GlibcHeap, _ whole: FrozenProcess.Mapping
+    ) -> [Range<UInt64>]? {
+        let mapping = whole.addresses
         var holes: [Range<UInt64>] = []
         for one in heap.heaps(in: mapping) {
             holes.append(one.addresses)
@@ -138,6 +141,12 @@ struct HeapRoots {
                 holes.append(chunk)
             } else {
                 inOtherHeap.append(block.address..<block.address &+ max(block.size, 1))
+            }
+        }
+        if !program.process.knowsAllBlocks && !whole.isFile {
+            for chunk in heap.mappedChunks(in: mapping) where !holes.contains(where: { $0.overlaps(chunk) }) {
+                holes.append(chunk)
+                unknownBlocks.append(chunk.lowerBound &+ 16..<chunk.upperBound)
             }
         }
         if inOtherHeap.isEmpty { return holes }

@@ -43,7 +43,8 @@ final class Tracer: Sendable {
             if file >= 0 {
                 do throws(RecordingError) {
                     state.collector = try LocalCollector(
-                        file: file, objectTypes: Self.objectTypes, settlesFrees: { tm_own_frees_settled() }, prologue: { tm_ignore_begin() }
+                        file: file, objectTypes: Self.objectTypes, settlesFrees: { tm_own_frees_settled() },
+                        prologue: { tm_collect_begin() }
                     )
                 } catch {
                     tm_stop_private()

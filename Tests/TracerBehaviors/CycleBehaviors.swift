@@ -87,11 +87,22 @@ private nonisolated(unsafe) var others: [AnyObject] = []
 /// One alone: those that the weak reference does not lead to any more may go.
 @inline(never) private func makeSeen() {
     observed?.other = nil
+    space()
     deinits.withLock { $0 = [:] }
     let one = Seen()
     one.other = Seen()
     one.other?.other = one
     observed = one
+}
+
+/// Takes memory, so that the next attempt's objects do not lie where those of this one were, which a stale word still names.
+private nonisolated(unsafe) var taken: [UnsafeMutableRawPointer] = []
+private func space() {
+    for size in stride(from: 8, through: 136, by: 8) {
+        guard let block = malloc(size) else { continue }
+        memset(block, 0, size)
+        taken.append(block)
+    }
 }
 
 /// Makes something on a thread that is gone then, and collects until a cycle that begins at one of `types`, of so many blocks, was
@@ -105,7 +116,10 @@ private func collect(_ types: String..., blocks: Int? = nil, make: @escaping @Se
         // A collector without optimization, on a busy machine, still keeps what it has freed: it holds things meanwhile.
         usleep(UInt32(attempt) * 10_000)
         deinits.withLock { $0 = [:] }
-        onThreadOfItsOwn(make)
+        onThreadOfItsOwn {
+            space()
+            make()
+        }
         scrub()
         let collection = try AllocationTracer.collectCycles()
         func isIt(_ leak: Leak) -> Bool {

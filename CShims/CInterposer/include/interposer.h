@@ -38,6 +38,9 @@ uint32_t tm_stack_here(unsigned own_frames);
 void tm_ignore_begin(void);
 void tm_ignore_end(void);
 
+// Begins a moment that lasts as long as the calling thread, which collects what the others record.
+void tm_collect_begin(void);
+
 // Frees in such moments must not wait for the collector, and some are kept back. For the collector's thread: makes up for them as
 // far as there is room. False: some are left.
 bool tm_own_frees_settled(void);
