@@ -1,5 +1,6 @@
 // Database.swift: SQLite's C interface as two small types. All unsafe code of the module is here.
 import CSQLite
+import Glibc
 
 /// An open database. Closed with its last statement.
 final class Database {
@@ -132,9 +133,11 @@ final class Statement {
 
     func isNull(_ index: Int32) -> Bool { sqlite3_column_type(handle, index) == SQLITE_NULL }
 
+    /// The value is asked for once, and read as an "unprotected" one: no other thread knows the statement.
     func integer(_ index: Int32) throws(StoreError) -> Int {
-        guard sqlite3_column_type(handle, index) == SQLITE_INTEGER else { throw wrongType(index, "a number") }
-        return Int(sqlite3_column_int64(handle, index))
+        let value = sqlite3_column_value(handle, index)
+        guard sqlite3_value_type(value) == SQLITE_INTEGER else { throw wrongType(index, "a number") }
+        return Int(sqlite3_value_int64(value))
     }
 
     func real(_ index: Int32) throws(StoreError) -> Double {
@@ -153,12 +156,27 @@ final class Statement {
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    func bytes(_ index: Int32, _ budget: inout Int) throws(StoreError) -> [UInt8] {
+    func bytes(_ index: Int32, _ budget: inout Int) throws(StoreError) -> [UInt8] { [UInt8](try blob(index, &budget)) }
+
+    /// What `decode` makes of bytes, which often are bytes that it was given before.
+    func decoded<Value>(
+        _ index: Int32, _ budget: inout Int, _ recent: inout Recent<Value>, _ decode: ([UInt8]) throws(StoreError) -> Value
+    ) throws(StoreError) -> Value {
+        let bytes = try blob(index, &budget)
+        if let known = recent.value(of: bytes) { return known }
+        let copy = [UInt8](bytes)
+        let value = try decode(copy)
+        recent.keep(value, of: copy)
+        return value
+    }
+
+    /// Valid until the next row.
+    private func blob(_ index: Int32, _ budget: inout Int) throws(StoreError) -> UnsafeRawBufferPointer {
         guard sqlite3_column_type(handle, index) == SQLITE_BLOB else { throw wrongType(index, "bytes") }
         let start = sqlite3_column_blob(handle, index)
         let bytes = UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : Int(sqlite3_column_bytes(handle, index)))
         try spend(bytes.count, &budget)
-        return [UInt8](bytes)
+        return bytes
     }
 
     private func spend(_ count: Int, _ budget: inout Int) throws(StoreError) {
@@ -173,4 +191,36 @@ final class Statement {
     }
 
     func damaged(_ detail: String) -> StoreError { .damaged(path: database.name, detail: detail) }
+}
+
+/// Values of byte strings that were seen lately, one for each of 1024 hashes.
+struct Recent<Value> {
+    private var entries = [(bytes: [UInt8], value: Value)?](repeating: nil, count: 1024)
+
+    private func place(_ bytes: UnsafeRawBufferPointer) -> Int {
+        var hash = UInt64(truncatingIfNeeded: bytes.count)
+        var at = 0
+        while at &+ 8 <= bytes.count {
+            hash = (hash ^ bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) &* 0x9e37_79b9_7f4a_7c15
+            hash ^= hash >> 29
+            at &+= 8
+        }
+        while at < bytes.count {
+            hash = (hash ^ UInt64(bytes[at])) &* 0x9e37_79b9_7f4a_7c15
+            at &+= 1
+        }
+        return Int(truncatingIfNeeded: hash >> 54)
+    }
+
+    func value(of bytes: UnsafeRawBufferPointer) -> Value? {
+        guard let entry = entries[place(bytes)], entry.bytes.count == bytes.count,
+            bytes.isEmpty || entry.bytes.withUnsafeBytes({ memcmp($0.baseAddress!, bytes.baseAddress!, bytes.count) == 0 })
+        else { return nil }
+        return entry.value
+    }
+
+    mutating func keep(_ value: Value, of bytes: [UInt8]) {
+        let place = bytes.withUnsafeBytes { self.place($0) }
+        entries[place] = (bytes, value)
+    }
 }

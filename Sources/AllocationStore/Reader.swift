@@ -191,33 +191,40 @@ struct Reader {
     private mutating func readNodes(_ locations: Numbering) throws(StoreError) -> Numbering {
         var nodes: [StackNode] = []
         var numbering = Numbering(groups: snapshots.count)
-        var snapshots = take()
+        var (snapshots, budget) = (take(), budget)
         var (process, first) = (0, 0)
-        try forEach(Schema.node) { row throws(StoreError) in
-            guard process < nodeCounts.count else { throw damaged("there are nodes of no process") }
-            let index = nodes.count
-            _ = numbering.add(to: process)
-            let (parent, number) = (try row.integer(1).subtractingReportingOverflow(first).partialValue, try row.integer(2))
-            guard parent >= 0, parent < max(index, 1) else { throw damaged("a node has no parent before it") }
-            var location: Int32
-            if number < 0 {
-                guard number >= Int(StackNode.lost) else { throw damaged("a node has no location") }
-                location = Int32(number)
-            } else {
-                guard index > 0, let found = locations.index(of: number, in: process) else { throw damaged("a node has no location") }
-                location = found
+        var isLast = false
+        try forEach(Schema.nodes) { row throws(StoreError) in
+            let bytes = try row.bytes(1, &budget)
+            let count = bytes.count / PackedNodes.size
+            guard !isLast, count > 0, count <= PackedNodes.perRow, bytes.count % PackedNodes.size == 0 else {
+                throw damaged("a row of nodes has \(bytes.count) bytes")
             }
-            nodes.append(StackNode(parent: Int32(parent), location: location))
-            if nodes.count == nodeCounts[process] {
-                snapshots[process].nodes = nodes
-                first += nodes.count
-                nodes = []
-                process += 1
+            isLast = count < PackedNodes.perRow
+            for place in 0..<count {
+                guard process < nodeCounts.count, nodes.count < Int32.max else { throw damaged("there are nodes of no process") }
+                let index = nodes.count
+                _ = numbering.add(to: process)
+                let (number, location) = PackedNodes.node(place, of: bytes)
+                let parent = number - first
+                guard parent >= 0, parent < max(index, 1) else { throw damaged("a node has no parent before it") }
+                var found = Int32(truncatingIfNeeded: location)
+                if location >= 0 {
+                    guard index > 0, let known = locations.index(of: location, in: process) else { throw damaged("a node has no location") }
+                    found = known
+                }
+                nodes.append(StackNode(parent: Int32(parent), location: found))
+                if nodes.count == nodeCounts[process] {
+                    snapshots[process].nodes = nodes
+                    first += nodes.count
+                    nodes = []
+                    process += 1
+                }
             }
         }
         guard process == snapshots.count else { throw damaged("nodes are missing") }
         numbering.finish()
-        self.snapshots = snapshots
+        (self.snapshots, self.budget) = (snapshots, budget)
         return numbering
     }
 
@@ -237,6 +244,7 @@ struct Reader {
 
     private mutating func readCosts(_ nodes: Numbering, _ threads: Numbering) throws(StoreError) {
         var (snapshots, budget) = (take(), budget)
+        var (sizes, lifetimes) = (Recent<[UInt64]>(), Recent<[UInt64]>())
         _ = try readGrouped(Schema.cost, snapshots.count) { row, process throws(StoreError) in
             guard let stack = nodes.index(of: try row.integer(2), in: process) else { throw damaged("a cost has no stack") }
             guard let thread = threads.index(of: try row.integer(17), in: process) else { throw damaged("a cost has no thread") }
@@ -252,17 +260,22 @@ struct Reader {
             cost.total = try row.tally(8)
             cost.temporary = try row.tally(10)
             cost.growth = try row.tally(12)
-            cost.sizes = try histogram(row, 14, StackCost.sizeBuckets, &budget)
-            cost.lifetimes = try histogram(row, 15, StackCost.lifetimeBuckets, &budget)
+            cost.sizes = try histogram(row, 14, StackCost.sizeBuckets, &budget, &sizes)
+            cost.lifetimes = try histogram(row, 15, StackCost.lifetimeBuckets, &budget, &lifetimes)
             snapshots[process].costs.append(cost)
         }
         (self.snapshots, self.budget) = (snapshots, budget)
     }
 
-    private func histogram(_ row: Statement, _ column: Int32, _ count: Int, _ budget: inout Int) throws(StoreError) -> [UInt64] {
+    /// Stacks that allocated once or twice have the histograms of many others.
+    private func histogram(
+        _ row: Statement, _ column: Int32, _ count: Int, _ budget: inout Int, _ recent: inout Recent<[UInt64]>
+    ) throws(StoreError) -> [UInt64] {
         if row.isNull(column) { return [] }
-        guard let counts = Histogram.decoded(try row.bytes(column, &budget), count: count) else { throw damaged("a histogram is broken") }
-        return counts
+        return try row.decoded(column, &budget, &recent) { bytes throws(StoreError) in
+            guard let counts = Histogram.decoded(bytes, count: count) else { throw damaged("a histogram is broken") }
+            return counts
+        }
     }
 
     // History

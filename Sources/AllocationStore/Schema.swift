@@ -5,7 +5,7 @@ enum Schema {
     /// "TMAL" in the database header, where `file` and we recognize the format.
     static let applicationID = 0x544D_414C
     /// Increased when an older reader would misread the file.
-    static let version = 2
+    static let version = 3
 
     /// One table. Its rows are numbered from 0 without gaps, in the order of what they describe.
     struct Table {
@@ -56,8 +56,8 @@ enum Schema {
     static let frame = Table(
         "frame", "location INTEGER NOT NULL", "function INTEGER", "file INTEGER", "line INTEGER", "module INTEGER", "address INTEGER",
         "is_inlined INTEGER NOT NULL", "is_async INTEGER NOT NULL", "is_system INTEGER NOT NULL")
-    // By far the longest table: its process is told by `process.node_count`.
-    static let node = Table("node", "parent INTEGER NOT NULL", "location INTEGER NOT NULL")
+    // There are millions of nodes: a row of their own for each would be most of the file and of the time to read it.
+    static let nodes = Table("nodes", "packed BLOB NOT NULL")
     static let thread = Table("thread", "process INTEGER NOT NULL", "tid INTEGER NOT NULL", "name INTEGER NOT NULL")
     static let domain = Table(
         "domain", "process INTEGER NOT NULL", "number INTEGER NOT NULL", "allocations INTEGER NOT NULL", "frees INTEGER NOT NULL",
@@ -68,7 +68,7 @@ enum Schema {
         "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL", "total_bytes INTEGER NOT NULL",
         "total_count INTEGER NOT NULL", "temporary_bytes INTEGER NOT NULL", "temporary_count INTEGER NOT NULL",
         "growth_bytes INTEGER NOT NULL", "growth_count INTEGER NOT NULL", "sizes BLOB", "lifetimes BLOB",
-        "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
+        "domain INTEGER NOT NULL", "thread INTEGER NOT NULL", "location INTEGER")
     static let generation = Table("generation", "process INTEGER NOT NULL", "name INTEGER NOT NULL", "start REAL NOT NULL")
     static let alive = Table(
         "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
@@ -82,7 +82,7 @@ enum Schema {
     static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
 
     static let tables = [
-        file, text, process, argument, warning, module, location, frame, node, thread, domain, cost, generation, alive, object, moment,
+        file, text, process, argument, warning, module, location, frame, nodes, thread, domain, cost, generation, alive, object, moment,
         momentStack,
     ]
 
@@ -106,8 +106,8 @@ enum Schema {
             c.peak_count, c.total_bytes, c.total_count, c.temporary_bytes, c.temporary_count,
             c.domain, th.tid, tn.value AS thread
         FROM cost c JOIN thread th ON th.id = c.thread JOIN text tn ON tn.id = th.name
-            LEFT JOIN frames f ON f.frame = c.site LEFT JOIN node n ON n.id = c.stack
-            LEFT JOIN location l ON l.id = n.location LEFT JOIN module m ON m.id = l.module LEFT JOIN text t ON t.id = m.path
+            LEFT JOIN frames f ON f.frame = c.site LEFT JOIN location l ON l.id = c.location
+            LEFT JOIN module m ON m.id = l.module LEFT JOIN text t ON t.id = m.path
         """,
         """
         CREATE VIEW sites AS SELECT function, file, line, module, address, count(*) AS stacks, sum(current_bytes) AS current_bytes,

@@ -12,7 +12,10 @@ struct Writer {
     private let module: Insertion
     private let location: Insertion
     private let frame: Insertion
-    private let node: Insertion
+    private let nodes: Insertion
+    /// Nodes so far, in all processes, and those that do not fill a row yet.
+    private var nodeCount = 0
+    private var packed: [UInt8] = []
     private let thread: Insertion
     private let domain: Insertion
     private let cost: Insertion
@@ -33,6 +36,7 @@ struct Writer {
         row.set(1, complete)
         try row.insert()
         for (process, snapshot) in snapshots.enumerated() { try writer.add(snapshot, process) }
+        try writer.addPacked()
         try database.run("COMMIT")
     }
 
@@ -45,7 +49,7 @@ struct Writer {
         module = try Insertion(database, Schema.module)
         location = try Insertion(database, Schema.location)
         frame = try Insertion(database, Schema.frame)
-        node = try Insertion(database, Schema.node)
+        nodes = try Insertion(database, Schema.nodes)
         thread = try Insertion(database, Schema.thread)
         domain = try Insertion(database, Schema.domain)
         cost = try Insertion(database, Schema.cost)
@@ -87,14 +91,14 @@ struct Writer {
         let firstFrame = self.frame.count
         try location.expect(snapshot.locations.count)
         for location in snapshot.locations { try add(location, process, firstModule) }
-        let firstNode = self.node.count
-        try node.expect(snapshot.nodes.count)
+        let firstNode = nodeCount
         for node in snapshot.nodes {
-            let row = self.node.next()
-            row.set(1, firstNode + Int(node.parent))
-            row.set(2, node.location < 0 ? Int(node.location) : firstLocation + Int(node.location))
-            try row.insert()
+            PackedNodes.append(
+                parent: firstNode + Int(node.parent),
+                location: node.location < 0 ? Int(node.location) : firstLocation + Int(node.location), to: &packed)
+            if packed.count == PackedNodes.perRow * PackedNodes.size { try addPacked() }
         }
+        nodeCount += snapshot.nodes.count
         let firstThread = self.thread.count
         for thread in snapshot.threads {
             let name = try number(thread.name)
@@ -106,8 +110,20 @@ struct Writer {
         }
         let sites = CallSites(snapshot)
         try cost.expect(snapshot.costs.count)
-        for cost in snapshot.costs { try add(cost, process, firstNode, sites[cost.stack].map { firstFrame + $0 }, firstThread) }
+        for cost in snapshot.costs {
+            let node = snapshot.nodes.indices.contains(Int(cost.stack)) ? snapshot.nodes[Int(cost.stack)] : nil
+            let location = node.flatMap { $0.location < 0 ? nil : firstLocation + Int($0.location) }
+            try add(cost, process, firstNode, (sites[cost.stack].map { firstFrame + $0 }, location), firstThread)
+        }
         try addHistory(snapshot, process, firstNode, firstThread)
+    }
+
+    private mutating func addPacked() throws(StoreError) {
+        guard !packed.isEmpty else { return }
+        let row = nodes.next()
+        row.set(1, packed)
+        try row.insert()
+        packed.removeAll(keepingCapacity: true)
     }
 
     private mutating func add(_ summary: ProcessSummary, _ process: Int, nodeCount: Int) throws(StoreError) {
@@ -179,12 +195,12 @@ struct Writer {
     }
 
     private mutating func add(
-        _ cost: StackCost, _ process: Int, _ firstNode: Int, _ site: Int?, _ firstThread: Int
+        _ cost: StackCost, _ process: Int, _ firstNode: Int, _ place: (site: Int?, location: Int?), _ firstThread: Int
     ) throws(StoreError) {
         let row = self.cost.next()
         row.set(1, process)
         row.set(2, firstNode + Int(cost.stack))
-        if let site { row.set(3, site) } else { row.setNull(3) }
+        if let site = place.site { row.set(3, site) } else { row.setNull(3) }
         var column: Int32 = 4
         for tally in [cost.current, cost.peak, cost.total, cost.temporary, cost.growth] {
             row.set(column, tally.bytes)
@@ -195,6 +211,7 @@ struct Writer {
         if cost.lifetimes.isEmpty { row.setNull(15) } else { row.set(15, Histogram.encoded(cost.lifetimes)) }
         row.set(16, cost.domain)
         row.set(17, firstThread + Int(cost.thread))
+        if let location = place.location { row.set(18, location) } else { row.setNull(18) }
         try row.insert()
     }
 

@@ -17,6 +17,16 @@ import Testing
         for (one, other) in zip(snapshots, read) { #expect(other.differences(to: one) == []) }
     }
 
+    /// Rows of nodes that begin in one process and end in the next; each half as long as a row and a little more.
+    @Test func readsMoreNodesThanARowHolds() throws {
+        let snapshots = [1, 1030, 1100, 1].map { Snapshot.random(seed: UInt64($0), size: $0 + 1) }
+        let file = try SnapshotFile.create(at: scratch("a.tmalloc"), force: false)
+        try file.write(snapshots, complete: true)
+        #expect(
+            sql(file.path, "SELECT length(packed) FROM nodes") == ["32768", "\((snapshots.map(\.nodes.count).reduce(0, +) - 4096) * 8)"])
+        for (one, other) in zip(snapshots, try SnapshotFile.read(file.path).snapshots) { #expect(other.differences(to: one) == []) }
+    }
+
     @Test func readsASnapshotWithoutAnything() throws {
         let file = try SnapshotFile.create(at: scratch("a.tmalloc"), force: false)
         try file.write([Snapshot(process: ProcessSummary())], complete: false)
@@ -46,7 +56,7 @@ import Testing
         let file = try SnapshotFile.create(at: scratch("a.tmalloc"), force: false)
         let header = bytes(of: file.path)
         #expect(header[68..<72].elementsEqual("TMAL".utf8))
-        #expect(header[60..<64].elementsEqual([0, 0, 0, 2]))
+        #expect(header[60..<64].elementsEqual([0, 0, 0, 3]))
     }
 
     @Test func overwritesOnlyWhenForced() throws {
@@ -182,5 +192,7 @@ import Testing
             let rows = sql(file.path, String(query))
             #expect(!rows.isEmpty && rows.first?.hasPrefix("error") == false, "\(query) answers \(rows)")
         }
+        sql(file.path, "UPDATE cost SET current_bytes=1000 WHERE stack=2")
+        #expect(queries.last.map { sql(file.path, String($0)) } == ["0|malloc|NULL|NULL", "1|parse|parse.c|7"])
     }
 }
