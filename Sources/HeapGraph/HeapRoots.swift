@@ -4,8 +4,8 @@
 //     stacks                   of every thread, from its stack pointer outward; thread-locals lie at their ends
 //     writable private memory  of modules (globals), and what the program mapped itself (pools, stacks of fibers)
 //
-// Not a root: free memory of the heap, what lies below a stack pointer, stacks of threads that have ended, shared memory,
-// and the tracer's own.
+// Not a root: free memory of the heap, what lies below a stack pointer, stacks of threads that have ended and what these threads
+// were given, blocks that the recording does not know, shared memory, and the tracer's own.
 import AllocationProfile
 
 /// Where a root lies.
