@@ -1,4 +1,4 @@
-// Database.swift: SQLite's C interface as two small types. All unsafe code of the module is here.
+// Database.swift: SQLite's C interface as two small types, and what was read lately. All unsafe code of the module is here.
 import CSQLite
 import Glibc
 
@@ -198,18 +198,9 @@ struct Recent<Value> {
     private var entries = [(bytes: [UInt8], value: Value)?](repeating: nil, count: 1024)
 
     private func place(_ bytes: UnsafeRawBufferPointer) -> Int {
-        var hash = UInt64(truncatingIfNeeded: bytes.count)
-        var at = 0
-        while at &+ 8 <= bytes.count {
-            hash = (hash ^ bytes.loadUnaligned(fromByteOffset: at, as: UInt64.self)) &* 0x9e37_79b9_7f4a_7c15
-            hash ^= hash >> 29
-            at &+= 8
-        }
-        while at < bytes.count {
-            hash = (hash ^ UInt64(bytes[at])) &* 0x9e37_79b9_7f4a_7c15
-            at &+= 1
-        }
-        return Int(truncatingIfNeeded: hash >> 54)
+        var hasher = Hasher()
+        hasher.combine(bytes: bytes)
+        return hasher.finalize() & (entries.count - 1)
     }
 
     func value(of bytes: UnsafeRawBufferPointer) -> Value? {

@@ -92,10 +92,9 @@ struct Writer {
         try location.expect(snapshot.locations.count)
         for location in snapshot.locations { try add(location, process, firstModule) }
         let firstNode = nodeCount
+        func locationNumber(_ node: StackNode) -> Int { node.location < 0 ? Int(node.location) : firstLocation + Int(node.location) }
         for node in snapshot.nodes {
-            PackedNodes.append(
-                parent: firstNode + Int(node.parent),
-                location: node.location < 0 ? Int(node.location) : firstLocation + Int(node.location), to: &packed)
+            PackedNodes.append(parent: firstNode + Int(node.parent), location: locationNumber(node), to: &packed)
             if packed.count == PackedNodes.perRow * PackedNodes.size { try addPacked() }
         }
         nodeCount += snapshot.nodes.count
@@ -111,9 +110,9 @@ struct Writer {
         let sites = CallSites(snapshot)
         try cost.expect(snapshot.costs.count)
         for cost in snapshot.costs {
-            let node = snapshot.nodes.indices.contains(Int(cost.stack)) ? snapshot.nodes[Int(cost.stack)] : nil
-            let location = node.flatMap { $0.location < 0 ? nil : firstLocation + Int($0.location) }
-            try add(cost, process, firstNode, (sites[cost.stack].map { firstFrame + $0 }, location), firstThread)
+            let location = snapshot.nodes.indices.contains(Int(cost.stack)) ? locationNumber(snapshot.nodes[Int(cost.stack)]) : -1
+            let place = (site: sites[cost.stack].map { firstFrame + $0 }, location: location < 0 ? nil : location)
+            try add(cost, process, firstNode, place, firstThread)
         }
         try addHistory(snapshot, process, firstNode, firstThread)
     }

@@ -95,8 +95,8 @@ private nonisolated(unsafe) var others: [AnyObject] = []
     observed = one
 }
 
-/// Takes memory, so that the next attempt's objects do not lie where those of this one were, which a stale word still names.
 private nonisolated(unsafe) var taken: [UnsafeMutableRawPointer] = []
+/// Takes memory, so that the next attempt's objects do not lie where those of this one were, which a stale word still names.
 private func space() {
     for size in stride(from: 8, through: 136, by: 8) {
         guard let block = malloc(size) else { continue }
