@@ -24,7 +24,7 @@ static uint32_t lock;
 
 static bool has_room(struct tm_thread *thread) {
     if (thread->head - thread->tail < thread->capacity) return true;
-    thread->tail = tm_load64(&thread->ring->tail);
+    thread->tail = tm_ring_tail(thread->ring);
     return thread->head - thread->tail < thread->capacity;
 }
 

@@ -37,15 +37,24 @@ void tm_recorder_memory(uint64_t *start, uint64_t *end) {
     *end = *start + place_size * TM_RINGS_MAX;
 }
 
+// The producer's view of a ring. The collector may look at the ring already: it is counted.
+static struct tm_thread producer_of(struct tm_ring *ring) {
+    if (ring->capacity == 0) {
+        ring->at = ring->place;
+        tm_store32(&ring->capacity, tm_load32(&ring->reserved_capacity));
+    }
+    return (struct tm_thread){
+        .ring = ring, .events = tm_recording.events + ring->at, .capacity = ring->capacity, .head = tm_load64(&ring->head),
+        .tail = tm_ring_tail(ring)};
+}
+
 static void use_ring(struct tm_thread *thread, uint64_t index) {
-    struct tm_ring *ring = &tm_recording.rings[index];
-    thread->ring = ring;
-    thread->events = tm_recording.events + index * tm_recording.header->ring_capacity_max;
-    thread->head = tm_load64(&ring->head);
-    thread->tail = tm_load64(&ring->tail);
-    // The collector may look at the ring already: it is counted.
-    if (ring->capacity == 0) tm_store32(&ring->capacity, tm_recording.header->ring_capacity_start);
-    thread->capacity = ring->capacity;
+    struct tm_thread producer = producer_of(&tm_recording.rings[index]);
+    thread->ring = producer.ring;
+    thread->events = producer.events;
+    thread->head = producer.head;
+    thread->tail = producer.tail;
+    thread->capacity = producer.capacity;
     thread->unwinder = (struct tm_unwinder *)(places + index * place_size);
     thread->shares_ring = index == 0;
     tm_turn_begin(&thread->turn, index ? index + TM_TURN_FIRST : 0);
@@ -121,10 +130,7 @@ void tm_shared_ring_unlock(void) {
 bool tm_try_shared_ring(uint32_t kind, const void *block) {
     struct tm_ring *ring = &tm_recording.rings[0];
     if (!tm_swap32(&ring->lock, 0, 1)) return false;
-    if (ring->capacity == 0) tm_store32(&ring->capacity, tm_recording.header->ring_capacity_start);
-    struct tm_thread nobody = {
-        .ring = ring, .events = tm_recording.events, .capacity = ring->capacity, .head = tm_load64(&ring->head),
-        .tail = tm_load64(&ring->tail)};
+    struct tm_thread nobody = producer_of(ring);
     bool has_room = nobody.head - nobody.tail < nobody.capacity;
     if (has_room) tm_put_event(&nobody, kind, (uintptr_t)block, 0, 0);
     tm_shared_ring_unlock();
@@ -169,13 +175,27 @@ bool tm_enter_slow(struct tm_thread *thread) {
     return recorded;
 }
 
+// Takes the larger memory that was granted, if any, or what room there is in the old.
+static bool find_room(struct tm_thread *thread) {
+    struct tm_ring *ring = thread->ring;
+    uint32_t granted = tm_load32(&ring->reserved_capacity);
+    if (granted > thread->capacity && granted <= tm_recording.header->ring_capacity_max) {
+        ring->at = tm_load64(&ring->place);
+        tm_store64(&ring->moved, thread->head);
+        tm_store32(&ring->capacity, granted);
+        thread->events = tm_recording.events + ring->at;
+        thread->capacity = granted;
+    }
+    thread->tail = tm_ring_tail(ring);
+    return thread->head - thread->tail < thread->capacity;
+}
+
 // The ring is full: the program waits for the collector, so that nothing is lost. Returns false when the collector died:
 // tracing is over and the program goes on.
 bool tm_ring_wait(struct tm_thread *thread) {
     struct tm_ring *ring = thread->ring;
     for (int spin = 0; spin < 200; spin++) {
-        thread->tail = tm_load64(&ring->tail);
-        if (thread->head - thread->tail < thread->capacity && tm_load32(&ring->reserved_capacity) <= thread->capacity) return true;
+        if (find_room(thread)) return true;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
@@ -190,16 +210,7 @@ bool tm_ring_wait(struct tm_thread *thread) {
     for (struct tm_patience patience = {0};;) {
         uint32_t seen = tm_load32(&ring->wake);
         tm_exchange32(&ring->waiting, 1);
-        thread->tail = tm_load64(&ring->tail);
-        if (thread->head == thread->tail) {
-            // Empty: the only moment at which positions mean the same slots in a ring of another size.
-            uint32_t granted = tm_load32(&ring->reserved_capacity);
-            if (granted > thread->capacity && granted <= tm_recording.header->ring_capacity_max) {
-                thread->capacity = granted;
-                tm_store32(&ring->capacity, granted);
-            }
-        }
-        if (thread->head - thread->tail < thread->capacity) break;
+        if (find_room(thread)) break;
         tm_doorbell();
         tm_wait_for_collector(&ring->wake, seen, &patience);
         if (!tm_collector_lives(&patience)) {

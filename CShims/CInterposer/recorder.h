@@ -60,6 +60,12 @@ bool tm_recorder_prepare(uint32_t frame_limit);
 void tm_recorder_memory(uint64_t *start, uint64_t *end);
 
 bool tm_enter_slow(struct tm_thread *thread);
+
+// Up to where a producer's present memory is free again.
+static inline uint64_t tm_ring_tail(const struct tm_ring *ring) {
+    uint64_t tail = tm_load64(&ring->tail);
+    return tail < ring->moved ? ring->moved : tail;
+}
 bool tm_ring_wait(struct tm_thread *thread);
 
 // Whether this call is to be recorded. If so the thread is inside a hook until tm_leave, and `*epoch` is for tm_leave.

@@ -107,7 +107,7 @@ static void lay_out(struct tm_header *header) {
     offset = place(&header->text, offset, TM_TEXT_MAX, 1, START_TEXT);
     offset = place(&header->rings, offset, TM_RINGS_MAX, sizeof(struct tm_ring), START_EVENT_RINGS);
     offset = place(&header->nodes, offset, TM_NODES_MAX, sizeof(struct tm_node), START_NODES);
-    offset = place(&header->events, offset, (uint64_t)TM_RINGS_MAX * TM_RING_CAPACITY_MAX, sizeof(struct tm_event), 0);
+    offset = place(&header->events, offset, TM_EVENTS_MAX, sizeof(struct tm_event), 0);
     header->file_size = offset;
 }
 
@@ -116,21 +116,24 @@ static long reserve(int file, uint64_t offset, uint64_t bytes) {
 }
 
 static long reserve_start(int file, const struct tm_header *header) {
-    uint64_t ring = (uint64_t)header->ring_capacity_max * sizeof(struct tm_event);
-    uint64_t start = (uint64_t)header->ring_capacity_start * sizeof(struct tm_event);
+    uint64_t events = (START_EVENT_RINGS - 1) * header->ring_capacity_start + FIRST_RING;
     long failed = reserve(file, 0, TM_PAGE);
     if (!failed) failed = reserve(file, header->images.offset, START_IMAGES * sizeof(struct tm_image));
     if (!failed) failed = reserve(file, header->text.offset, START_TEXT);
     if (!failed) failed = reserve(file, header->rings.offset, START_RINGS * sizeof(struct tm_ring));
     if (!failed) failed = reserve(file, header->nodes.offset, START_NODES * sizeof(struct tm_node));
-    for (uint64_t i = 0; i < START_EVENT_RINGS && !failed; i++) failed = reserve(file, header->events.offset + i * ring, start);
+    if (!failed) failed = reserve(file, header->events.offset, events * sizeof(struct tm_event));
     return failed;
 }
 
 // The first thread is often the only one that allocates: a larger ring lets the collector sleep longer.
-static uint32_t reserve_first_ring(int file, const struct tm_header *header) {
-    uint64_t offset = header->events.offset + header->ring_capacity_max * sizeof(struct tm_event);
-    return reserve(file, offset, FIRST_RING * sizeof(struct tm_event)) == 0 ? FIRST_RING : header->ring_capacity_start;
+static void place_first_rings(const struct tm_recording *recording) {
+    for (uint64_t i = 0; i < START_EVENT_RINGS; i++) {
+        struct tm_ring *ring = &recording->rings[i];
+        ring->place = recording->header->events.used;
+        ring->reserved_capacity = i == 1 ? FIRST_RING : recording->header->ring_capacity_start;
+        recording->header->events.used += ring->reserved_capacity;
+    }
 }
 
 static void fill(struct tm_header *header, const struct tm_header *layout, const struct tm_recording_options *options) {
@@ -198,11 +201,7 @@ static long map_recording(int file, const struct tm_recording_options *options) 
         .verify = options->verify,
         .is_private = options->is_private,
     };
-    for (int i = 0; i < START_EVENT_RINGS; i++) {
-        tm_recording.rings[i].capacity = layout.ring_capacity_start;
-        tm_recording.rings[i].reserved_capacity = layout.ring_capacity_start;
-    }
-    tm_recording.rings[1].capacity = tm_recording.rings[1].reserved_capacity = reserve_first_ring(file, &layout);
+    place_first_rings(&tm_recording);
     tm_recording.rings[0].state = TM_RING_LIVE;
     header->executable_text = add_link("/proc/self/exe");
     header->command_text = add_file("/proc/self/cmdline");

@@ -42,15 +42,15 @@ extension Recording {
         while region.rings.reserved < wanted && tm_load32(&shared.pointee.refused) == 0 {
             let index = region.rings.reserved
             var code = region.reserve(region.rings, from: index, to: index + 1)
-            if code == 0 { code = region.reserveEvents(ofRing: index, from: 0, to: region.ringCapacityStart) }
+            var place = 0
+            if code == 0 { (place, code) = region.takeEvents(region.ringCapacityStart) }
             if code != 0 {
                 refuse(shared, code, used: used)
                 break
             }
             let ring = region.ring(index)
-            let capacity = UInt32(region.ringCapacityStart)
-            if tm_load32(&ring.pointee.capacity) == 0 { tm_store32(&ring.pointee.capacity, capacity) }
-            tm_store32(&ring.pointee.reserved_capacity, capacity)
+            tm_store64(&ring.pointee.place, UInt64(place))
+            tm_store32(&ring.pointee.reserved_capacity, UInt32(region.ringCapacityStart))
             region.rings.reserved = index + 1
             tm_store64(&shared.pointee.reserved, UInt64(index + 1))
         }
@@ -64,21 +64,39 @@ extension Recording {
                 + "(in a container: --shm-size); stacks that found no place are charged to an outer frame")
     }
 
-    /// Twice the room for a ring whose producer had to wait. True when it has more than it uses now.
+    /// Twice the room for a ring whose producer has none. True when it has been given some.
     func growRing(_ index: Int) -> Bool {
-        let ring = region.ring(index)
-        let capacity = Int(tm_load32(&ring.pointee.capacity))
-        let reserved = Int(tm_load32(&ring.pointee.reserved_capacity))
-        guard reserved.nonzeroBitCount == 1, reserved <= region.ringCapacityMax else { return false }
-        guard reserved <= capacity, reserved < region.ringCapacityMax, tm_load32(&ring.pointee.refused) == 0 else { return false }
-        if region.reserveEvents(ofRing: index, from: reserved, to: reserved * 2) != 0 {
-            tm_store32(&ring.pointee.refused, 1)
+        let cursor = merge.cursors.base + index
+        guard cursor.pointee.mayGrow else { return false }
+        let capacity = cursor.pointee.capacity * 2
+        guard capacity <= region.ringCapacityMax, mayBeLarge(index, capacity) else {
+            cursor.pointee.isFullyGrown = true
+            return false
+        }
+        let (place, code) = region.takeEvents(Int(capacity))
+        if code != 0 {
+            cursor.pointee.isFullyGrown = true
+            tm_store32(&cursor.pointee.ring.pointee.refused, 1)
             warn(
                 "no more memory for the recording of process \(pid): its threads wait for the collector more often; "
                     + "give its file system more room (in a container: --shm-size)")
             return false
         }
-        tm_store32(&ring.pointee.reserved_capacity, UInt32(reserved * 2))
+        cursor.pointee.grant(Unsafe.Cursor.Memory(place: place, capacity: capacity))
         return true
     }
+
+    /// Large rings take what comes while the collector makes a snapshot or grows a table. All of a program's together have room for a
+    /// million events (24 MiB), and only where memory is plenty.
+    private func mayBeLarge(_ index: Int, _ capacity: UInt64) -> Bool {
+        if capacity <= Self.plainRing { return true }
+        var sum = capacity
+        for other in 0..<merge.cursorCount where other != index {
+            let granted = merge.cursors[other].granted.capacity
+            if granted > Self.plainRing { sum += granted }
+        }
+        return sum <= 1 << 20 && Int(capacity) * MemoryLayout<tm_event>.stride <= region.room / 8
+    }
+
+    private static let plainRing: UInt64 = 1 << 16
 }

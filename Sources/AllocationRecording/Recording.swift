@@ -215,10 +215,7 @@ final class Recording {
         var horizon = UInt64.max
         for index in 0..<region.ringsUsed {
             if index >= merge.cursorCount {
-                guard merge.addCursor(ring: region.ring(index), events: region.events(ofRing: index)) else {
-                    giveUp("no memory for its rings")
-                    break
-                }
+                guard addCursor(index) else { break }
                 // Rings that did not exist in the last round hold nothing older than that.
                 merge.cursors.base[index].floor = lastRound
                 countedTails.append(merge.cursors[index].said)
@@ -231,13 +228,11 @@ final class Recording {
             if count != 0 {
                 let thread = tm_load32(&ring.pointee.tid)
                 if thread != cursor.pointee.threadID { merge.setThread(ofRing: index, id: thread) }
-                let capacity = UInt64(tm_load32(&ring.pointee.capacity))
-                guard capacity.nonzeroBitCount == 1, capacity <= UInt64(region.ringCapacityMax), count <= capacity else {
+                guard cursor.pointee.follow(to: head) else {
                     giveUp("ring \(index) has impossible positions")
                     break
                 }
-                cursor.pointee.mask = capacity - 1
-                fill = max(fill, Double(count) / Double(capacity))
+                fill = max(fill, min(Double(count) / Double(cursor.pointee.capacity), 1))
             }
             cursor.pointee.head = head
             if claim == head &+ 1 && !isFinal {
@@ -253,6 +248,22 @@ final class Recording {
         return (fill, horizon)
     }
 
+    private func addCursor(_ index: Int) -> Bool {
+        let ring = region.ring(index)
+        let capacity = tm_load32(&ring.pointee.reserved_capacity)
+        let place = tm_load64(&ring.pointee.place)
+        guard region.mayHoldEvents(place, capacity) else {
+            giveUp("ring \(index) has an impossible place")
+            return false
+        }
+        let memory = Unsafe.Cursor.Memory(place: Int(place), capacity: UInt64(capacity))
+        guard merge.add(Unsafe.Cursor(ring: ring, area: region.eventElements, granted: memory)) else {
+            giveUp("no memory for its rings")
+            return false
+        }
+        return true
+    }
+
     private func drain(horizon: UInt64, time: UInt64) {
         while true {
             switch merge.run(horizon: horizon, pause: min(timeline.next, objects?.nextPause ?? .max)) {
@@ -264,6 +275,8 @@ final class Recording {
                 objects?.passed(clock, merge.ledger)
                 addPoints(before: clock, time: time)
             case .control(let kind, let argument, let clock): control(kind: kind, argument: argument, clock: clock, time: time)
+            case .waiting(let ring):
+                if growRing(ring) { Unsafe.wake(&region.ring(ring).pointee.wake) }
             case .corrupt(let ring):
                 giveUp("ring \(ring) holds an impossible event")
                 return
@@ -325,6 +338,7 @@ final class Recording {
         for index in 0..<used {
             let cursor = merge.cursors.base + index
             let ring = cursor.pointee.ring
+            if let left = cursor.pointee.takeLeft() { region.releaseEvents(at: left.place, count: Int(left.capacity)) }
             tm_fence()
             if tm_load32(&ring.pointee.waiting) != 0 {
                 someoneWaits = true

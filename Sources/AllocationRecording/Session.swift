@@ -73,8 +73,8 @@ package final class Session: Sendable {
     static let largestRecording: UInt64 = {
         let fixed = UInt64(TM_TEXT_MAX) + UInt64(TM_IMAGES_MAX) * UInt64(MemoryLayout<tm_image>.stride)
         let stacks = UInt64(TM_NODES_MAX) * UInt64(MemoryLayout<tm_node>.stride)
-        let rings = UInt64(MemoryLayout<tm_ring>.stride) + UInt64(TM_RING_CAPACITY_MAX) * UInt64(MemoryLayout<tm_event>.stride)
-        return UInt64(TM_PAGE) + fixed + stacks + UInt64(TM_RINGS_MAX) * rings
+        let rings = UInt64(TM_RINGS_MAX) * UInt64(MemoryLayout<tm_ring>.stride)
+        return UInt64(TM_PAGE) + fixed + stacks + rings + UInt64(TM_EVENTS_MAX) * UInt64(MemoryLayout<tm_event>.stride)
     }()
 
     private static func padded(_ number: UInt64, _ width: Int) -> String {

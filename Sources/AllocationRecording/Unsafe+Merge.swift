@@ -8,31 +8,6 @@
 import CRecording
 
 extension Unsafe {
-    /// Where the collector stands in one ring.
-    struct Cursor: BitwiseCopyable {
-        let ring: UnsafeMutablePointer<tm_ring>
-        let events: UnsafeMutablePointer<tm_event>
-        var tail: UInt64
-        var head: UInt64
-        var mask: UInt64 = 0
-        /// Order of the event that was taken last: a ring never goes back in time.
-        var key: UInt64 = 0
-        var last = LastBlock()
-        /// The claim seen in the last round, and the time before which no event of it was missing then.
-        var claim: UInt64 = 0
-        var floor: UInt64 = 0
-        /// Id of the ring's thread, and its number among those that have rows of their own.
-        var threadID: UInt32 = 0
-        var thread = 0
-        /// What the next event is about, after one that names a domain; 0: nothing was named.
-        var domain: UInt64 = 0
-        /// Events that say nothing of the thread.
-        var ownFrees: UInt64 = 0
-        var said: UInt64 { tail &- ownFrees }
-        var wokenTail: UInt64 = 0
-        var sweptHead: UInt64 = 0
-    }
-
     /// Why merging stopped.
     enum Stop {
         case horizon
@@ -40,6 +15,8 @@ extension Unsafe {
         case pause(clock: UInt64)
         case control(kind: UInt64, argument: UInt64, clock: UInt64)
         case corrupt(ring: Int)
+        /// Its producer has no room and may be given some.
+        case waiting(ring: Int)
     }
 
     struct Merge {
@@ -82,10 +59,9 @@ extension Unsafe {
             heap.free()
         }
 
-        mutating func addCursor(ring: UnsafeMutablePointer<tm_ring>, events: UnsafeMutablePointer<tm_event>) -> Bool {
+        mutating func add(_ cursor: Cursor) -> Bool {
             guard cursors.grow(to: cursorCount + 1), heap.grow(to: cursorCount + 1) else { return false }
-            let tail = tm_load64(&ring.pointee.tail)
-            cursors[cursorCount] = Cursor(ring: ring, events: events, tail: tail, head: tail)
+            cursors[cursorCount] = cursor
             cursorCount += 1
             return true
         }
@@ -112,8 +88,7 @@ extension Unsafe {
         func lastTime(_ index: Int) -> UInt64 {
             let cursor = cursors[index]
             if cursor.head == cursor.tail { return cursor.key >> 1 }
-            let event = cursor.events + Int((cursor.head &- 1) & cursor.mask)
-            return max(tm_load64(&event.pointee.time_kind) >> 4, cursor.key >> 1)
+            return max(tm_load64(&cursor.event(at: cursor.head &- 1).pointee.time_kind) >> 4, cursor.key >> 1)
         }
 
         /// Takes all events up to and including time `horizon`, in order; stops before the first one after `pause`.
@@ -125,8 +100,7 @@ extension Unsafe {
             for index in 0..<cursorCount {
                 let cursor = cursors.base + index
                 if cursor.pointee.head == cursor.pointee.tail { continue }
-                let event = cursor.pointee.events + Int(cursor.pointee.tail & cursor.pointee.mask)
-                let key = max(Self.key(tm_load64(&event.pointee.time_kind)), cursor.pointee.key)
+                let key = nextKey(cursor)
                 if key <= end { push(Front(key: key, ring: index)) }
             }
             while heapCount > 0 {
@@ -139,15 +113,22 @@ extension Unsafe {
                 let cursor = cursors.base + front.ring
                 tm_store64(&cursor.pointee.ring.pointee.tail, cursor.pointee.tail)
                 if let stop { return stop }
+                if cursor.pointee.tail == cursor.pointee.boundary { cursor.pointee.moveOn() }
+                if tm_load32(&cursor.pointee.ring.pointee.waiting) != 0, cursor.pointee.mayGrow { return .waiting(ring: front.ring) }
                 if cursor.pointee.tail == cursor.pointee.head {
                     removeTop()
                 } else {
-                    let event = cursor.pointee.events + Int(cursor.pointee.tail & cursor.pointee.mask)
-                    let key = max(Self.key(tm_load64(&event.pointee.time_kind)), cursor.pointee.key)
+                    let key = nextKey(cursor)
                     if key <= end { replaceTop(Front(key: key, ring: front.ring)) } else { removeTop() }
                 }
             }
             return .horizon
+        }
+
+        @inline(__always)
+        private func nextKey(_ cursor: UnsafeMutablePointer<Cursor>) -> UInt64 {
+            let event = cursor.pointee.event(at: cursor.pointee.tail)
+            return max(Self.key(tm_load64(&event.pointee.time_kind)), cursor.pointee.key)
         }
 
         /// Takes events of one ring, as long as their key is not above `limit`.
@@ -158,7 +139,7 @@ extension Unsafe {
             ledger.select(number: cursor.pointee.thread)
             let events = cursor.pointee.events
             let mask = cursor.pointee.mask
-            let head = cursor.pointee.head
+            let head = cursor.pointee.end
             let first = cursor.pointee.tail
             // A waiting producer gets its room back in portions.
             let end = min(head, first &+ Self.portion)

@@ -22,7 +22,8 @@ extension Unsafe {
         var text: Area
         var nodes: Area
         var rings: Area
-        private let eventsOffset: Int
+        /// `reserved`: what rings were given so far.
+        private var events: Area
         let ringCapacityMax: Int
         let ringCapacityStart: Int
 
@@ -68,13 +69,14 @@ extension Unsafe {
             let most = Int(copy.ring_capacity_max)
             let start = Int(copy.ring_capacity_start)
             guard most.nonzeroBitCount == 1, start.nonzeroBitCount == 1, start >= 2, start <= most, rings.capacity >= 1,
-                events.capacity / most >= rings.capacity
+                copy.events.used <= copy.events.capacity
             else { throw unusable("its rings do not fit") }
             self.images = images
             self.text = text
             self.nodes = nodes
             self.rings = rings
-            eventsOffset = events.offset
+            self.events = events
+            self.events.reserved = Int(copy.events.used)
             ringCapacityMax = most
             ringCapacityStart = start
             failed = false
@@ -105,8 +107,12 @@ extension Unsafe {
             (base + rings.offset).assumingMemoryBound(to: tm_ring.self) + index
         }
 
-        func events(ofRing index: Int) -> UnsafeMutablePointer<tm_event> {
-            (base + eventsOffset).assumingMemoryBound(to: tm_event.self) + index * ringCapacityMax
+        var eventElements: UnsafeMutablePointer<tm_event> { (base + events.offset).assumingMemoryBound(to: tm_event.self) }
+
+        /// Whether a ring may have its events there.
+        func mayHoldEvents(_ place: UInt64, _ capacity: UInt32) -> Bool {
+            capacity.nonzeroBitCount == 1 && capacity <= ringCapacityMax && place <= UInt64(events.reserved)
+                && UInt64(capacity) <= UInt64(events.reserved) - place
         }
 
         var nodeElements: UnsafeMutablePointer<tm_node> { (base + nodes.offset).assumingMemoryBound(to: tm_node.self) }
@@ -161,9 +167,25 @@ extension Unsafe {
             reserve(offset: area.offset + from * area.stride, count: (to - from) * area.stride)
         }
 
-        func reserveEvents(ofRing index: Int, from: Int, to: Int) -> Int32 {
-            let stride = MemoryLayout<tm_event>.stride
-            return reserve(offset: eventsOffset + (index * ringCapacityMax + from) * stride, count: (to - from) * stride)
+        /// New memory for the events of a ring: where it begins, or why there is none.
+        func takeEvents(_ count: Int) -> (place: Int, error: Int32) {
+            guard count <= events.capacity - events.reserved else { return (0, ENOSPC) }
+            let place = events.reserved
+            let error = reserve(events, from: place, to: place + count)
+            if error == 0 { events.reserved += count }
+            return (place, error)
+        }
+
+        /// Gives memory back whose events have been consumed.
+        func releaseEvents(at place: Int, count: Int) {
+            _ = tm_release(file, UInt64(events.offset + place * events.stride), UInt64(count * events.stride))
+        }
+
+        /// Bytes that the file system has left.
+        var room: Int {
+            var system = statvfs()
+            guard fstatvfs(file, &system) == 0 else { return 0 }
+            return Int(clamping: UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize)).partialValue)
         }
 
         // MARK: Time

@@ -36,7 +36,7 @@ final class FakeProgram: @unchecked Sendable {
         let nodes = text + pages(1 << 16)
         let rings = nodes + pages(options.nodes * 16)
         let events = rings + pages(options.rings * 128)
-        size = events + pages(options.rings * options.capacityMax * 24)
+        size = events + pages(options.rings * options.capacityMax * 2 * 24)
         capacityMax = options.capacityMax
         path = "\(options.directory)/fake-program-\(getpid())-\(UInt64.random(in: 0 ... .max))"
         file = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -67,14 +67,16 @@ final class FakeProgram: @unchecked Sendable {
             offset: UInt64(rings), capacity: UInt64(options.rings), reserved: UInt64(options.ringsReserved), used: 0, refused: 0,
             waiting: 0, wake: 0, padding: 0)
         header.events = tm_area(
-            offset: UInt64(events), capacity: UInt64(options.rings * options.capacityMax), reserved: 0, used: 0, refused: 0, waiting: 0,
-            wake: 0, padding: 0)
+            offset: UInt64(events), capacity: UInt64(options.rings * options.capacityMax * 2), reserved: 0,
+            used: UInt64(options.ringsReserved * options.capacityStart), refused: 0, waiting: 0, wake: 0, padding: 0)
         header.ring_capacity_max = UInt32(options.capacityMax)
         header.ring_capacity_start = UInt32(options.capacityStart)
         self.header.pointee = header
         for index in 0..<options.ringsReserved {
             ring(index).pointee.capacity = UInt32(options.capacityStart)
             ring(index).pointee.reserved_capacity = UInt32(options.capacityStart)
+            ring(index).pointee.place = UInt64(index * options.capacityStart)
+            ring(index).pointee.at = UInt64(index * options.capacityStart)
         }
         self.header.pointee.command_text = self.text(options.command.map { $0 + "\0" }.joined())
         self.header.pointee.executable_text = self.text("/bin/program")
@@ -106,8 +108,27 @@ final class FakeProgram: @unchecked Sendable {
         (base + Int(header.pointee.rings.offset)).assumingMemoryBound(to: tm_ring.self) + index
     }
 
-    func event(ring: Int, slot: Int) -> UnsafeMutablePointer<tm_event> {
-        (base + Int(header.pointee.events.offset)).assumingMemoryBound(to: tm_event.self) + ring * capacityMax + slot
+    /// The place of the ring's next event.
+    func nextEvent(ring index: Int) -> UnsafeMutablePointer<tm_event> {
+        let ring = ring(index).pointee
+        return (base + Int(header.pointee.events.offset)).assumingMemoryBound(to: tm_event.self)
+            + Int(ring.at + ring.head % UInt64(ring.capacity))
+    }
+
+    /// Goes on in the memory that the collector granted. False: there is none.
+    func takeGrant(ring index: Int) -> Bool {
+        let ring = ring(index)
+        let granted = tm_load32(&ring.pointee.reserved_capacity)
+        guard granted > ring.pointee.capacity, granted <= capacityMax else { return false }
+        ring.pointee.at = tm_load64(&ring.pointee.place)
+        tm_store64(&ring.pointee.moved, ring.pointee.head)
+        tm_store32(&ring.pointee.capacity, granted)
+        return true
+    }
+
+    private func hasRoom(_ index: Int) -> Bool {
+        let ring = ring(index)
+        return ring.pointee.head - max(tm_load64(&ring.pointee.tail), ring.pointee.moved) < UInt64(ring.pointee.capacity)
     }
 
     func node(_ index: UInt32) -> UnsafeMutablePointer<tm_node> {
@@ -169,11 +190,10 @@ final class FakeProgram: @unchecked Sendable {
     ) {
         let ring = ring(index)
         let head = ring.pointee.head
-        precondition(head - tm_load64(&ring.pointee.tail) < UInt64(ring.pointee.capacity), "the test's ring is full")
+        precondition(hasRoom(index), "the test's ring is full")
         claim(index)
         let time = time ?? tick()
-        let slot = Int(head % UInt64(ring.pointee.capacity))
-        event(ring: index, slot: slot).pointee = tm_event(
+        nextEvent(ring: index).pointee = tm_event(
             time_kind: time << 4 | UInt64(kind.rawValue), address_size: address | (size >> 32) << 48,
             stack_size: UInt64(stack) | (size & 0xffff_ffff) << 32)
         tm_store64(&ring.pointee.head, head + 1)
@@ -182,21 +202,18 @@ final class FakeProgram: @unchecked Sendable {
     /// As the interposer does it: waits for room. False when the collector died.
     func emitWaiting(_ kind: tm_event_kind, ring index: Int, address: UInt64, size: UInt64 = 0, stack: UInt32 = 0) -> Bool {
         let ring = ring(index)
-        while ring.pointee.head - tm_load64(&ring.pointee.tail) >= UInt64(ring.pointee.capacity) {
+        while !hasRoom(index), !takeGrant(ring: index) {
             ring.pointee.waits += 1
             let wake = tm_load32(&ring.pointee.wake)
             tm_store32(&ring.pointee.waiting, 1)
             tm_fence()
-            if ring.pointee.head - tm_load64(&ring.pointee.tail) >= UInt64(ring.pointee.capacity) {
+            if !hasRoom(index), tm_load32(&ring.pointee.reserved_capacity) <= ring.pointee.capacity {
                 _ = tm_add32(&header.pointee.doorbell, 1)
                 if tm_load32(&header.pointee.collector_sleeping) != 0 { _ = tm_futex_wake(doorbell, 1) }
                 if collectorIsDead { return false }
                 _ = tm_futex_wait(&ring.pointee.wake, wake, 100_000_000)
             }
             tm_store32(&ring.pointee.waiting, 0)
-            if ring.pointee.head == tm_load64(&ring.pointee.tail) {
-                ring.pointee.capacity = min(tm_load32(&ring.pointee.reserved_capacity), UInt32(capacityMax))
-            }
         }
         claim(index)
         tm_fence()

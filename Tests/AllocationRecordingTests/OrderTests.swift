@@ -92,7 +92,7 @@ import Testing
         #expect(result.process.lostEvents == 0)
     }
 
-    @Test func `a ring wraps around and grows when its producer had to wait`() throws {
+    @Test func `a ring wraps around and moves to larger memory when its producer has no room`() throws {
         _ = program.addRing()
         let recording = try program.recording()
         defer { recording.free() }
@@ -107,22 +107,60 @@ import Testing
         #expect(program.ring(0).pointee.reserved_capacity == 128)
         #expect(program.ring(0).pointee.wake != wake)
         program.ring(0).pointee.waiting = 0
-        program.ring(0).pointee.capacity = 128
-        for index in 0..<128 { program.allocate(UInt64(1000 + index) << 4, 1) }
+        // Some events are still in the old memory, and more than it holds in the new.
+        for index in 0..<40 { program.allocate(UInt64(1000 + index) << 4, 1) }
+        let old = program.ring(0).pointee.at
+        #expect(program.takeGrant(ring: 0))
+        #expect(program.ring(0).pointee.at != old)
+        for index in 40..<168 { program.allocate(UInt64(1000 + index) << 4, 1) }
         _ = recording.round()
-        #expect(recording.merge.ledger.totals.allocations == 628)
+        #expect(recording.merge.ledger.totals.allocations == 668)
+        #expect(recording.merge.ledger.live.count == 668)
+        #expect((0..<168).allSatisfy { recording.merge.ledger.live.contains(UInt64(1000 + $0) << 4) })
     }
 
-    @Test func `a ring never grows past its place`() throws {
+    @Test func `a producer that waits while its events are taken gets room at once`() throws {
+        let (one, two) = (program.addRing(), program.addRing())
+        for index in 0..<60 { program.allocate(UInt64(1 + index) << 4, 1, ring: one) }
+        program.allocate(0x9000, 1, ring: two)
+        let recording = try program.recording()
+        defer { recording.free() }
+        for ring in [one, two] { program.ring(ring).pointee.waiting = 1 }
+        _ = recording.round()
+        // Not twice before it has been taken.
+        _ = recording.round()
+        #expect(program.ring(one).pointee.reserved_capacity == 128)
+        #expect(program.ring(two).pointee.reserved_capacity == 128)
+        #expect(recording.merge.ledger.totals.allocations == 61)
+    }
+
+    @Test func `a ring never grows past its limit`() throws {
         _ = program.addRing()
         let recording = try program.recording()
         defer { recording.free() }
         program.ring(0).pointee.waiting = 1
-        for _ in 0..<12 {
+        for index in 0..<12 {
             _ = recording.round()
-            program.ring(0).pointee.capacity = program.ring(0).pointee.reserved_capacity
+            _ = program.takeGrant(ring: 0)
+            program.allocate(UInt64(1 + index) << 4, 1)
         }
+        #expect(program.ring(0).pointee.capacity == 1024)
         #expect(program.ring(0).pointee.reserved_capacity == 1024)
+        #expect(recording.merge.ledger.totals.allocations == 11)
+    }
+
+    @Test func `a ring that moved to where it was not told to ends the recording`() throws {
+        _ = program.addRing()
+        program.allocate(0x1000, 1)
+        let recording = try program.recording()
+        defer { recording.free() }
+        _ = recording.round()
+        program.ring(0).pointee.capacity = 256
+        program.ring(0).pointee.moved = 1
+        program.allocate(0x2000, 1)
+        _ = recording.round()
+        #expect(recording.isOver)
+        #expect(recording.merge.ledger.totals.allocations == 1)
     }
 
     @Test func `the ring of a thread that ended is emptied and given to the next`() throws {
@@ -159,7 +197,7 @@ import Testing
         _ = recording.round()
         #expect(program.header.pointee.rings.reserved == 5)
         #expect(program.header.pointee.nodes.reserved > 4096)
-        #expect(program.ring(4).pointee.capacity == 64)
+        #expect(program.ring(4).pointee.reserved_capacity == 64)
         program.header.pointee.nodes.used = program.header.pointee.nodes.reserved + 10
         program.header.pointee.nodes.waiting = 1
         let wake = program.header.pointee.nodes.wake
@@ -180,19 +218,22 @@ import Testing
             let recording = try program.recording()
             defer { recording.free() }
             program.allocate(0x1000, 8)
+            var allocations = 1
             program.ring(0).pointee.waiting = 1
             program.header.pointee.nodes.waiting = 1
             let wake = program.header.pointee.nodes.wake
             for _ in 0..<14 {
                 program.header.pointee.nodes.used = program.header.pointee.nodes.reserved + 10
                 _ = recording.round()
-                program.ring(0).pointee.capacity = program.ring(0).pointee.reserved_capacity
+                guard program.takeGrant(ring: 0) else { continue }
+                program.allocate(0x1000, 8)
+                allocations += 1
             }
             #expect(program.header.pointee.nodes.refused == 1)
             #expect(program.ring(0).pointee.refused == 1)
             #expect(program.header.pointee.nodes.wake != wake)
             #expect(recording.warnings.count == 2)
-            #expect(recording.merge.ledger.totals.allocations == 1)
+            #expect(recording.merge.ledger.totals.allocations == allocations)
         }
         #expect(run("/bin/umount", directory))
     }

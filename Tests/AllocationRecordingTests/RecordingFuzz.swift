@@ -15,6 +15,9 @@ struct RecordingFuzz {
     private let areas: [(offset: Int, length: Int)]
     private static let rings = 4
     private static let capacity = 64
+    private static let capacityMax = 256
+    /// Of each ring's events, as the program knows it, whatever is written over.
+    private var memories = (0..<rings).map { (place: $0 * capacity, capacity: capacity) }
 
     /// Never traps, whatever the input is; ends in time that is proportional to its length.
     static func run(_ bytes: UnsafeRawBufferPointer) {
@@ -28,7 +31,7 @@ struct RecordingFuzz {
         program = FakeProgram(
             FakeProgram.Options(
                 nodes: 256, nodesReserved: 256, rings: Self.rings, ringsReserved: Self.rings, capacityStart: Self.capacity,
-                capacityMax: Self.capacity))
+                capacityMax: Self.capacityMax))
         let image = program.addImage("/bin/program", buildID: [1, 2, 3])
         _ = program.addStack([0x1100, 0x1200, 0x1300])
         program.node(3).pointee.image = image
@@ -37,7 +40,7 @@ struct RecordingFuzz {
         areas = [
             (0, MemoryLayout<tm_header>.size), (Int(header.rings.offset), Self.rings * 128), (Int(header.nodes.offset), 256 * 16),
             (Int(header.images.offset), 4 * 64), (Int(header.text.offset), 512),
-            (Int(header.events.offset), Self.rings * Self.capacity * 24),
+            (Int(header.events.offset), Int(header.events.capacity) * 24),
         ]
     }
 
@@ -60,7 +63,8 @@ struct RecordingFuzz {
         case 8: write(number(1), bytes: 1)
         case 9: node()
         case 10: copy()
-        case 11, 12: _ = serve()?.round()
+        case 11: _ = serve()?.round()
+        case 12: wait()
         case 13:
             let limit = Int(byte())
             if let recording = serve() { check(recording.snapshot(frameLimit: limit, at: SystemCalls.monotonic())) }
@@ -86,7 +90,8 @@ struct RecordingFuzz {
         let ring = Int(selector >> 4) % Self.rings
         let words = ringWords(ring)
         let head = words.load(as: UInt64.self)
-        let slot = program.base + areas[5].offset + (ring * Self.capacity + Int(head % UInt64(Self.capacity))) * 24
+        let memory = memories[ring]
+        let slot = program.base + areas[5].offset + (memory.place + Int(head % UInt64(memory.capacity))) * 24
         let control = selector & 15 == UInt8(TM_EVENT_CONTROL.rawValue)
         let address = control ? UInt64(byte() & 7) : 0x10000 + UInt64(byte()) << 4
         let size = number(selector & 8 == 0 ? 1 : 5)
@@ -98,6 +103,19 @@ struct RecordingFuzz {
         slot.storeBytes(of: stack | (size & 0xffff_ffff) << 32, toByteOffset: 16, as: UInt64.self)
         words.storeBytes(of: head &+ 1, as: UInt64.self)
         words.storeBytes(of: head &+ 1, toByteOffset: 8, as: UInt64.self)
+    }
+
+    /// A ring's producer asks for room, and takes what it has been given.
+    private mutating func wait() {
+        let index = Int(byte()) % Self.rings
+        program.ring(index).pointee.waiting = 1
+        let place = program.ring(index).pointee.place
+        let count = Int(program.ring(index).pointee.reserved_capacity)
+        guard count > memories[index].capacity, count <= Self.capacityMax, place <= UInt64(areas[5].length / 24 - count) else { return }
+        memories[index] = (Int(place), count)
+        program.ring(index).pointee.at = place
+        program.ring(index).pointee.moved = program.ring(index).pointee.head
+        program.ring(index).pointee.capacity = UInt32(count)
     }
 
     private func tick() -> UInt64 {

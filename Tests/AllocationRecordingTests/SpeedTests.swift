@@ -43,7 +43,7 @@ import Testing
                     let (index, kind, address, size) = next()
                     let ring = program.ring(index)
                     time += 10
-                    program.event(ring: index, slot: Int(ring.pointee.head) & (SpeedTests.capacity - 1)).pointee = tm_event(
+                    program.nextEvent(ring: index).pointee = tm_event(
                         time_kind: time << 4 | UInt64(kind.rawValue), address_size: address,
                         stack_size: UInt64(stacks[Int(truncatingIfNeeded: random.next() >> 33) % stacks.count]) | size << 32)
                     ring.pointee.head += 1

@@ -53,15 +53,45 @@ static void grow(struct tm_area *area, uint64_t by, size_t element) {
     tm_futex_wake(&area->wake, 1 << 30);
 }
 
-static uint64_t collected, wrong;
+static uint64_t collected, wrong, grants;
+
+// Where a ring's events are: before and after its last move.
+struct memory {
+    uint64_t place, capacity;
+};
+static struct memory old[TM_RINGS_MAX], new[TM_RINGS_MAX];
+
+static uint64_t give(uint64_t count) {
+    struct tm_area *area = &tm_recording.header->events;
+    uint64_t place = area->used;
+    area->used += count;
+    assert(area->used <= area->capacity);
+    assert(fallocate(file, 0, (off_t)(area->offset + place * sizeof(struct tm_event)), (off_t)(count * sizeof(struct tm_event))) == 0);
+    return place;
+}
+
+// Twice the memory for a ring without room that has taken what it was given before.
+static void grow_ring(uint64_t index) {
+    struct tm_ring *ring = &tm_recording.rings[index];
+    uint64_t capacity = tm_load32(&ring->capacity);
+    if (capacity != new[index].capacity || tm_load64(&ring->tail) < tm_load64(&ring->moved) || capacity >= 4096) return;
+    old[index] = new[index];
+    new[index] = (struct memory){give(capacity * 2), capacity * 2};
+    tm_store64(&ring->place, new[index].place);
+    tm_store32(&ring->reserved_capacity, (uint32_t)new[index].capacity);
+    grants++;
+}
 
 static void drain(uint64_t index, uint64_t *expected) {
     struct tm_header *header = tm_recording.header;
     struct tm_ring *ring = &tm_recording.rings[index];
     uint64_t head = tm_load64(&ring->head), tail = ring->tail, first = tail;
-    uint32_t capacity = tm_load32(&ring->capacity);
+    if (!new[index].capacity) new[index] = (struct memory){tm_load64(&ring->place), tm_load32(&ring->reserved_capacity)};
+    bool has_moved = tm_load32(&ring->capacity) == new[index].capacity;
+    uint64_t moved = has_moved ? tm_load64(&ring->moved) : UINT64_MAX;
     for (; tail != head; tail++) {
-        struct tm_event event = tm_recording.events[index * header->ring_capacity_max + (tail & (capacity - 1))];
+        struct memory memory = tail < moved ? old[index] : new[index];
+        struct tm_event event = tm_recording.events[memory.place + (tail & (memory.capacity - 1))];
         uint64_t address = event.address_size & ((UINT64_C(1) << TM_ADDRESS_BITS) - 1), number = event.stack_size >> 32;
         uint32_t stack = (uint32_t)event.stack_size;
         wrong += (event.time_kind & 15) != TM_EVENT_ALLOCATE || (address & UINT32_MAX) != number;
@@ -77,7 +107,7 @@ static void drain(uint64_t index, uint64_t *expected) {
         tm_store32(&ring->tid, 0);
         tm_store32(&ring->state, TM_RING_FREE);
     }
-    if (tm_load32(&ring->waiting)) tm_add32(&ring->wake, 1), tm_futex_wake(&ring->wake, 1);
+    if (tm_load32(&ring->waiting)) grow_ring(index), tm_add32(&ring->wake, 1), tm_futex_wake(&ring->wake, 1);
 }
 
 static void *collector(void *unused) {
@@ -90,8 +120,8 @@ static void *collector(void *unused) {
         if (tm_load64(&header->nodes.used) + 4096 > header->nodes.reserved) grow(&header->nodes, 8192, sizeof(struct tm_node));
         if (!tm_load32(&header->rings.waiting)) continue;
         // The memory of a ring comes before the ring.
-        uint64_t one = header->rings.reserved, at = header->events.offset + one * header->ring_capacity_max * sizeof(struct tm_event);
-        assert(fallocate(file, 0, (off_t)at, header->ring_capacity_start * sizeof(struct tm_event)) == 0);
+        uint64_t one = header->rings.reserved;
+        tm_store64(&tm_recording.rings[one].place, give(header->ring_capacity_start));
         tm_store32(&tm_recording.rings[one].reserved_capacity, header->ring_capacity_start);
         grow(&header->rings, 1, sizeof(struct tm_ring));
     }
@@ -121,6 +151,8 @@ int main(void) {
     seed = (given ? strtoull(given, NULL, 0) : tm_nanoseconds(CLOCK_MONOTONIC)) | 1;
     printf("seed %llu\n", (unsigned long long)seed);
     assert(tm_start_private(256, false, &file) == 0);
+    // So small that threads run out of room.
+    tm_recording.header->ring_capacity_start = 64;
     // tm_start_private said "clear"; the collector is not interested in that.
     tm_recording.rings[1].tail = tm_recording.rings[1].head;
     pthread_t serving, threads[THREADS];
@@ -132,7 +164,8 @@ int main(void) {
     }
     tm_store32(&over, 1);
     assert(pthread_join(serving, NULL) == 0);
-    printf("%llu events, %llu wrong\n", (unsigned long long)collected, (unsigned long long)wrong);
+    printf("%llu events, %llu wrong, %llu moves\n", (unsigned long long)collected, (unsigned long long)wrong, (unsigned long long)grants);
+    assert(grants > 0);
     assert(collected == (uint64_t)THREADS * LIVES * EVENTS && wrong == 0);
     // A loser of a race leaves its node behind; that is rare.
     assert(twins() < tm_recording.header->nodes.used / 100);

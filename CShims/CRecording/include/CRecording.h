@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define TM_RECORDING_MAGIC UINT64_C(0x314352434f4c4c41)  // "ALLOCRC1"
-#define TM_RECORDING_VERSION 3u
+#define TM_RECORDING_VERSION 4u
 #define TM_PAGE 4096u
 
 // Names of files in a session directory. A recording is created as "new.PID.N" and renamed when its header is valid.
@@ -131,26 +131,29 @@ enum tm_ring_state {
     TM_RING_DEAD = 2,   // its thread is known to be gone; the collector drains it and makes it FREE
 };
 
-// Positions count events since the ring was made and never wrap; the slot is position % capacity.
-// capacity is a power of two and changes only when head == tail (by the producer, up to reserved_capacity).
+// Positions count events since the ring was made and never wrap; the slot is position % capacity, a power of two.
+// A ring grows by moving to other memory: the collector grants reserved_capacity at `place`, the producer takes it when it has no
+// room. Events before `moved` stay where they are until they are consumed, and nothing is granted meanwhile.
 struct tm_ring {
     // the producer's cache line
     uint64_t head;               // events published
     uint64_t claim;              // head + 1 while an event is being stamped and written, else == head
-    uint64_t cached_tail;
+    uint64_t moved;              // position of the first event in the present memory
     uint64_t waits;              // how often the producer had to wait
-    uint32_t capacity;
+    uint64_t at;                 // where the present memory is: an index of the events area
+    uint32_t capacity;           // 0: not used so far
     uint32_t tid;
     uint32_t state;              // enum tm_ring_state
     uint32_t lock;               // ring 0 only: 0 free, 1 held, 2 held with waiters
-    uint8_t padding1[16];
+    uint8_t padding1[8];
     // the consumer's cache line
     uint64_t tail;               // events consumed
     uint32_t reserved_capacity;  // events that have memory behind them: written by creator and collector
     uint32_t waiting;            // 1: the producer sleeps on wake
     uint32_t wake;               // futex word: the collector adds one after it moved tail or reserved more
     uint32_t refused;            // 1: reserving more for this ring failed; do not ask again
-    uint8_t padding2[40];
+    uint64_t place;              // where that memory begins; written before reserved_capacity
+    uint8_t padding2[32];
 };
 
 // ---- Header
@@ -244,7 +247,7 @@ struct tm_header {
     struct tm_area text;         // bytes
     struct tm_area nodes;        // struct tm_node
     struct tm_area rings;        // struct tm_ring; their event memory is the next area
-    struct tm_area events;       // struct tm_event; ring i owns [i * ring_capacity_max, (i + 1) * ring_capacity_max)
+    struct tm_area events;       // struct tm_event; `used`: what the creator gave to rings, the collector gives out the rest
     uint32_t ring_capacity_max;  // events, power of two
     uint32_t ring_capacity_start;
 
@@ -275,8 +278,9 @@ enum tm_exit_check {
 #define TM_TEXT_MAX (4u << 20)
 #define TM_NODES_MAX (1u << 24)
 #define TM_RINGS_MAX 1024u
-#define TM_RING_CAPACITY_MAX (1u << 16)
+#define TM_RING_CAPACITY_MAX (1u << 20)
 #define TM_RING_CAPACITY_START (1u << 11)
+#define TM_EVENTS_MAX (1u << 26)
 
 _Static_assert(sizeof(struct tm_event) == 24, "an event is three words");
 _Static_assert(sizeof(struct tm_node) == 16, "a node is two words");
