@@ -41,6 +41,8 @@ final class Service {
     }
 
     private static let lookEvery: UInt64 = 100_000_000
+    /// Shorter runs are not worth it.
+    private static let firstAnnouncement: UInt64 = 25_000_000
     /// Nodes whose addresses are announced together: a millisecond or two.
     private static let mostAddresses = 30_000
     private static let idle: UInt64 = 200_000_000
@@ -65,8 +67,7 @@ final class Service {
         let start = SystemCalls.monotonic()
         var (lastLook, lastActive, nextCheckpoint) = (UInt64(0), start, start &+ checkpointEvery)
         var nextMark = start &+ (markEvery ?? 0)
-        // Short runs are not worth it.
-        var nextAnnouncement = start &+ Self.lookEvery
+        var nextAnnouncement = start &+ Self.firstAnnouncement
         // A look at the debug information costs the same for few addresses as for many: ever more seldom.
         var nextAddresses = start &+ 2 &* Self.lookEvery
         var eventsAtCheckpoint = 0

@@ -9,6 +9,7 @@ final class ElfFile {
     struct Section {
         var name: String
         var type: UInt32
+        var flags: UInt64
         var address: UInt64
         var size: UInt64
         var entrySize: UInt64
@@ -62,6 +63,15 @@ final class ElfFile {
         return Array(UnsafeRawBufferPointer(start: bytes, count: count))
     }()
 
+    /// Type and machine of a file of 64 bits in the byte order of this machine; nil: it is none.
+    var identity: (type: Int32, machine: Int32)? {
+        var header = GElf_Ehdr()
+        guard gelf_getehdr(handle, &header) != nil, Int32(header.e_ident.4) == ELFCLASS64, Int32(header.e_ident.5) == ELFDATA2LSB else {
+            return nil
+        }
+        return (Int32(header.e_type), Int32(header.e_machine))
+    }
+
     /// Machine of the file: `EM_X86_64`, `EM_AARCH64` …
     var machine: Int32 {
         var header = GElf_Ehdr()
@@ -94,7 +104,7 @@ final class ElfFile {
                 sections.append(
                     Section(
                         name: elf_strptr(handle, names, Int(header.sh_name)).map { String(cString: $0) } ?? "", type: header.sh_type,
-                        address: header.sh_addr, size: header.sh_size, entrySize: header.sh_entsize, link: header.sh_link,
+                        flags: header.sh_flags, address: header.sh_addr, size: header.sh_size, entrySize: header.sh_entsize, link: header.sh_link,
                         handle: section))
             }
             next = elf_nextscn(handle, section)

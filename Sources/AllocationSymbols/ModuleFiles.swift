@@ -31,24 +31,32 @@ final class ModuleFiles: @unchecked Sendable {
 }
 
 /// The debug information of a file, and of the file that it shares some with.
-///
-/// Opening it takes the time of decompressing all of its sections where they are compressed, as in Debian's debug files:
-/// a tenth of a second for the C library.
 final class DwarfFile {
-    let handle: OpaquePointer
-    private let file: ElfFile
-    private var alternate: (file: ElfFile, handle: OpaquePointer)?
+    private let own: Opened
+    private var alternate: Opened?
 
-    init?(_ file: ElfFile, search: DebugFileSearch) {
-        guard let handle = dwarf_begin_elf(file.handle, DWARF_C_READ, nil) else { return nil }
-        self.file = file
-        self.handle = handle
-        attachAlternate(search)
+    var handle: OpaquePointer { own.handle }
+
+    /// One file, unpacked where that is needed.
+    private final class Opened {
+        let file: ElfFile
+        let handle: OpaquePointer
+        private let unpacked: UnpackedFile?
+
+        init?(_ file: ElfFile) {
+            self.file = file
+            unpacked = UnpackedFile(file)
+            guard let handle = dwarf_begin_elf(unpacked?.handle ?? file.handle, DWARF_C_READ, nil) else { return nil }
+            self.handle = handle
+        }
+
+        deinit { dwarf_end(handle) }
     }
 
-    deinit {
-        dwarf_end(handle)
-        if let alternate { dwarf_end(alternate.handle) }
+    init?(_ file: ElfFile, search: DebugFileSearch) {
+        guard let own = Opened(file) else { return nil }
+        self.own = own
+        attachAlternate(search)
     }
 
     private func attachAlternate(_ search: DebugFileSearch) {
@@ -57,10 +65,10 @@ final class DwarfFile {
         let count = dwelf_dwarf_gnu_debugaltlink(handle, &name, &bytes)
         guard count > 0, count <= 64, let name, let bytes else { return }
         let buildID = Array(UnsafeRawBufferPointer(start: bytes, count: count))
-        guard let shared = search.alternateFile(name: String(cString: name), buildID: buildID, of: file.path),
-            let other = dwarf_begin_elf(shared.handle, DWARF_C_READ, nil)
+        guard let shared = search.alternateFile(name: String(cString: name), buildID: buildID, of: own.file.path),
+            let other = Opened(shared)
         else { return }
-        alternate = (shared, other)
-        dwarf_setalt(handle, other)
+        alternate = other
+        dwarf_setalt(handle, other.handle)
     }
 }

@@ -1,9 +1,10 @@
 // SymbolicatorTests.swift: which files are used for names, and what becomes of addresses that have none.
 import AllocationProfile
-import AllocationSymbols
 import Foundation
 import Synchronization
 import Testing
+
+@testable import AllocationSymbols
 
 @Suite struct SymbolicatorTests {
     /// A compiled C program, or nil with a sentence when there is no compiler.
@@ -48,6 +49,19 @@ import Testing
         try handle.write(contentsOf: Data([0]))
         try handle.close()
         #expect(program.symbolicated(options: noDebugFiles).allSatisfy { $0.allSatisfy { $0.line == nil } })
+    }
+
+    @Test(
+        "packed debug information is read, of whichever form",
+        arguments: ["-gz=zlib", "-gz=zlib-gnu", "-gz=none"])
+    func packedSections(packing: String) throws {
+        let folder = try TemporaryFolder()
+        guard let program = try sample(in: folder, [packing]) else { return }
+        let isPacked = try Tool.run("readelf", ["-t", "-W", program.path]).contains("COMPRESSED")
+        #expect(isPacked == (packing == "-gz=zlib"))
+        let file = try #require(ElfFile(path: program.path))
+        #expect((UnpackedFile(file) != nil) == isPacked)
+        program.expectMarks(program.symbolicated(options: noDebugFiles), file: "/sample.c")
     }
 
     @Test("debug information is found by build-id, also when the program itself is gone")

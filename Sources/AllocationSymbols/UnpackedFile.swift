@@ -1,0 +1,170 @@
+// UnpackedFile.swift: the debug sections of a file that are wanted, unpacked, as an ELF file in memory.
+import CDeflate
+import CElfutils
+import Glibc
+
+/// What `DwarfFile` reads in place of a file with compressed sections, as Debian's debug files are.
+///
+/// libdw unpacks all of them with zlib when it opens a file: 70 ms for the C library, which nearly every program has calls in. This takes
+/// 20: libdeflate needs a third of the time, and the sections that say where variables live are a sixth of the bytes.
+/// Only the ELF specification's own form is read here (`SHF_COMPRESSED`, a zlib stream); everything else is left to libdw.
+final class UnpackedFile {
+    let handle: OpaquePointer
+    private let image: UnsafeMutableRawBufferPointer
+
+    /// Nothing is found out with these.
+    private static let unwanted: Set<String> = [
+        ".debug_aranges", ".debug_frame", ".debug_gdb_scripts", ".debug_loc", ".debug_loclists", ".debug_macinfo", ".debug_macro",
+        ".debug_names", ".debug_pubnames", ".debug_pubtypes",
+    ]
+    /// A file with these may go on in others, which libdw finds by the place of the file.
+    private static let split: Set<String> = [".debug_addr", ".debug_cu_index", ".debug_tu_index"]
+
+    private struct Piece {
+        var header: Elf64_Shdr
+        var name: String
+        /// As in the file.
+        var bytes: UnsafeRawBufferPointer
+        /// Where it is a stream.
+        var isPacked: Bool
+    }
+
+    /// Nil when there is nothing to gain, or when the file is damaged or of an unusual form.
+    init?(_ file: ElfFile) {
+        guard let first = file.identity, first.type == ET_DYN || first.type == ET_EXEC, let pieces = Self.pieces(of: file),
+            let size = Self.layOut(pieces), let image = Self.memory(size)
+        else { return nil }
+        guard Self.fill(image, pieces, machine: first.machine), let handle = elf_memory(image.baseAddress, image.count) else {
+            munmap(image.baseAddress, image.count)
+            return nil
+        }
+        self.image = image
+        self.handle = handle
+    }
+
+    deinit {
+        elf_end(handle)
+        munmap(image.baseAddress, image.count)
+    }
+
+    // MARK: What is taken over
+
+    private static func pieces(of file: ElfFile) -> [Piece]? {
+        var pieces: [Piece] = []
+        var gains = false
+        for section in file.sections where section.name.hasPrefix(".debug_") || section.name == ".gnu_debugaltlink" {
+            if split.contains(section.name) { return nil }
+            if unwanted.contains(section.name) || section.type == UInt32(SHT_NOBITS) { continue }
+            var header = Elf64_Shdr()
+            header.sh_type = section.type
+            header.sh_addralign = 1
+            header.sh_entsize = section.entrySize
+            var bytes = file.bytes(of: section)
+            let isPacked = section.flags & UInt64(SHF_COMPRESSED) != 0
+            if isPacked {
+                let start = MemoryLayout<Elf64_Chdr>.size
+                guard bytes.count > start else { return nil }
+                let packing = bytes.loadUnaligned(as: Elf64_Chdr.self)
+                bytes = UnsafeRawBufferPointer(rebasing: bytes[start...])
+                // No stream gets larger than that by unpacking.
+                guard packing.ch_type == UInt32(ELFCOMPRESS_ZLIB), packing.ch_size / 1032 <= UInt64(bytes.count) else { return nil }
+                header.sh_size = packing.ch_size
+                gains = true
+            } else {
+                header.sh_size = UInt64(bytes.count)
+            }
+            pieces.append(Piece(header: header, name: section.name, bytes: bytes, isPacked: isPacked))
+        }
+        return gains ? pieces : nil
+    }
+
+    // MARK: The file in memory: its header, the sections' headers, their names, their bytes
+
+    /// Names of the first section, which is none, and of the last one, which holds the names.
+    private static let namesOfOurs = "\0.shstrtab\0"
+
+    private static func namesOffset(_ pieces: [Piece]) -> Int {
+        MemoryLayout<Elf64_Ehdr>.size + (pieces.count + 2) * MemoryLayout<Elf64_Shdr>.size
+    }
+
+    private static func namesSize(_ pieces: [Piece]) -> Int { pieces.reduce(namesOfOurs.utf8.count) { $0 + $1.name.utf8.count + 1 } }
+
+    private static func layOut(_ pieces: [Piece]) -> Int? {
+        var size = UInt64(namesOffset(pieces) + namesSize(pieces))
+        for piece in pieces {
+            let (sum, overflow) = size.addingReportingOverflow(piece.header.sh_size)
+            if overflow || sum > 1 << 40 { return nil }
+            size = sum
+        }
+        return Int(size)
+    }
+
+    private static func memory(_ size: Int) -> UnsafeMutableRawBufferPointer? {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        guard let start = mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0), start != MAP_FAILED else { return nil }
+        return UnsafeMutableRawBufferPointer(start: start, count: size)
+    }
+
+    /// False: a stream is damaged.
+    private static func fill(_ image: UnsafeMutableRawBufferPointer, _ pieces: [Piece], machine: Int32) -> Bool {
+        guard let decompressor = libdeflate_alloc_decompressor() else { return false }
+        defer { libdeflate_free_decompressor(decompressor) }
+        let names = namesOffset(pieces)
+        var (name, offset) = (names, names + namesSize(pieces))
+        func put(_ bytes: String) {
+            for byte in bytes.utf8 {
+                image[name] = byte
+                name += 1
+            }
+        }
+        func put(_ header: Elf64_Shdr, at index: Int) {
+            image.storeBytes(
+                of: header, toByteOffset: MemoryLayout<Elf64_Ehdr>.size + index * MemoryLayout<Elf64_Shdr>.size, as: Elf64_Shdr.self)
+        }
+        put(namesOfOurs)
+        for (index, piece) in pieces.enumerated() {
+            var header = piece.header
+            header.sh_name = UInt32(name - names)
+            header.sh_offset = UInt64(offset)
+            put(header, at: index + 1)
+            put(piece.name + "\0")
+            let room = UnsafeMutableRawBufferPointer(rebasing: image[offset..<offset + Int(header.sh_size)])
+            if piece.isPacked {
+                // Of another size than it says: an error as well.
+                let result = libdeflate_zlib_decompress(
+                    decompressor, piece.bytes.baseAddress, piece.bytes.count, room.baseAddress, room.count, nil)
+                guard result == LIBDEFLATE_SUCCESS else { return false }
+            } else {
+                room.copyMemory(from: piece.bytes)
+            }
+            offset += room.count
+        }
+        var header = Elf64_Shdr()
+        header.sh_name = 1
+        header.sh_type = UInt32(SHT_STRTAB)
+        header.sh_offset = UInt64(names)
+        header.sh_size = UInt64(namesSize(pieces))
+        header.sh_addralign = 1
+        put(header, at: pieces.count + 1)
+        image.storeBytes(of: fileHeader(sections: pieces.count + 2, machine: machine), as: Elf64_Ehdr.self)
+        return true
+    }
+
+    private static func fileHeader(sections: Int, machine: Int32) -> Elf64_Ehdr {
+        var header = Elf64_Ehdr()
+        let size = UInt16(MemoryLayout<Elf64_Ehdr>.size)
+        withUnsafeMutableBytes(of: &header.e_ident) {
+            $0.copyBytes(from: [0x7f, UInt8(ascii: "E"), UInt8(ascii: "L"), UInt8(ascii: "F"), UInt8(ELFCLASS64), UInt8(ELFDATA2LSB)])
+            $0[Int(EI_VERSION)] = UInt8(EV_CURRENT)
+        }
+        header.e_type = UInt16(ET_DYN)
+        header.e_machine = UInt16(truncatingIfNeeded: machine)
+        header.e_version = UInt32(EV_CURRENT)
+        header.e_ehsize = size
+        header.e_shoff = UInt64(size)
+        header.e_shentsize = UInt16(MemoryLayout<Elf64_Shdr>.size)
+        header.e_shnum = UInt16(sections)
+        header.e_shstrndx = UInt16(sections - 1)
+        return header
+    }
+}
