@@ -17,8 +17,9 @@
 #define TM_HOOK __attribute__((visibility("default")))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-// Hot functions are in two parts: an entry that costs a program which is not traced one predictable branch, and the hook
-// that it turns into by a jump. The jump leaves the caller's stack as it was, so TM_CALLER is the program's call.
+// Hot functions are in parts: an entry that costs a program which is not traced one predictable branch, what it turns into by a jump
+// when it is, and what that turns into when the call is recorded, not passed over in a sample. Only the last saves registers. Jumps
+// leave the caller's stack as it was, so TM_CALLER is the program's call.
 #define TM_BECOMES __attribute__((musttail)) return
 #define TM_TRACED static __attribute__((noinline))
 // The real functions are known by then.
@@ -66,15 +67,19 @@ static void *pass_reallocate(void *block, size_t size) {
     return moved;
 }
 
-TM_TRACED void *traced_malloc(size_t size) {
+TM_TRACED void *recorded_malloc(size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
-    if (tm_is_passed_over(thread, size)) return tm_real.malloc(size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) return pass_allocate(size, 0, false);
     void *block = tm_real.malloc(size);
     if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_CALLER);
     tm_leave(thread, epoch);
     return block;
+}
+
+TM_TRACED void *traced_malloc(size_t size) {
+    if (tm_is_passed_over(&tm_thread, size)) TM_BECOMES tm_real.malloc(size);
+    TM_BECOMES recorded_malloc(size);
 }
 
 TM_HOOK void *malloc(size_t size) {
@@ -107,14 +112,9 @@ TM_HOOK void *calloc(size_t count, size_t size) {
     TM_BECOMES traced_calloc(count, size);
 }
 
-TM_TRACED void traced_free(void *block) {
-    if (UNLIKELY(!block || tm_arena_owns(block))) return;
+TM_TRACED void recorded_free(void *block) {
     uint64_t epoch;
     struct tm_thread *thread = &tm_thread;
-    if (!tm_sampled_blocks_may_have(block)) {
-        tm_real.free(block);
-        return;
-    }
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         pass_free(thread, block);
         return;
@@ -122,6 +122,12 @@ TM_TRACED void traced_free(void *block) {
     tm_freeing(thread, TM_EVENT_FREE, block);
     tm_real.free(block);
     tm_leave(thread, epoch);
+}
+
+TM_TRACED void traced_free(void *block) {
+    if (UNLIKELY(!block || tm_arena_owns(block))) return;
+    if (!tm_sampled_blocks_may_have(block)) TM_BECOMES tm_real.free(block);
+    TM_BECOMES recorded_free(block);
 }
 
 TM_HOOK void free(void *block) {

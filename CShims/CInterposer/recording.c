@@ -116,7 +116,7 @@ static long reserve(int file, uint64_t offset, uint64_t bytes) {
 }
 
 static long reserve_start(int file, const struct tm_header *header) {
-    uint64_t events = (START_EVENT_RINGS - 1) * header->ring_capacity_start + FIRST_RING;
+    uint64_t events = START_EVENT_RINGS * header->ring_capacity_start;
     long failed = reserve(file, 0, TM_PAGE);
     if (!failed) failed = reserve(file, header->images.offset, START_IMAGES * sizeof(struct tm_image));
     if (!failed) failed = reserve(file, header->text.offset, START_TEXT);
@@ -126,13 +126,16 @@ static long reserve_start(int file, const struct tm_header *header) {
     return failed;
 }
 
-// The first thread is often the only one that allocates: a larger ring lets the collector sleep longer.
-static void place_first_rings(const struct tm_recording *recording) {
+// The first thread is often the only one that allocates: a larger ring lets the collector sleep longer, where there is room for it.
+static void place_first_rings(int file, const struct tm_recording *recording) {
+    struct tm_header *header = recording->header;
+    uint64_t start = header->ring_capacity_start, offset = header->events.offset + start * sizeof(struct tm_event);
+    bool has_room = reserve(file, offset, FIRST_RING * sizeof(struct tm_event)) == 0;
     for (uint64_t i = 0; i < START_EVENT_RINGS; i++) {
         struct tm_ring *ring = &recording->rings[i];
-        ring->place = recording->header->events.used;
-        ring->reserved_capacity = i == 1 ? FIRST_RING : recording->header->ring_capacity_start;
-        recording->header->events.used += ring->reserved_capacity;
+        ring->place = header->events.used;
+        ring->reserved_capacity = i == 1 && has_room ? FIRST_RING : (uint32_t)start;
+        header->events.used += ring->reserved_capacity;
     }
 }
 
@@ -201,7 +204,7 @@ static long map_recording(int file, const struct tm_recording_options *options) 
         .verify = options->verify,
         .is_private = options->is_private,
     };
-    place_first_rings(&tm_recording);
+    place_first_rings(file, &tm_recording);
     tm_recording.rings[0].state = TM_RING_LIVE;
     header->executable_text = add_link("/proc/self/exe");
     header->command_text = add_file("/proc/self/cmdline");

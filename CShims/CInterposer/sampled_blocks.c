@@ -31,7 +31,7 @@ bool tm_sampled_blocks_prepare(uint64_t interval) {
 
 // A count that has reached the most stays there: it no longer says how many there are.
 static void count(const void *block, int change) {
-    uint8_t *place = &tm_sampled_blocks.filter[tm_sampled_hash(block) >> (64 - TM_SAMPLED_FILTER_BITS)];
+    uint8_t *place = tm_sampled_count(tm_sampled_blocks.filter, block);
     uint8_t seen = __atomic_load_n(place, __ATOMIC_RELAXED);
     do {
         if (seen == MOST) return;
@@ -39,7 +39,7 @@ static void count(const void *block, int change) {
 }
 
 static uint64_t *bucket(const void *block, int choice) {
-    uint64_t hash = tm_sampled_hash(block);
+    uint64_t hash = ((uintptr_t)block >> 4) * UINT64_C(0x9e3779b97f4a7c15);
     if (choice) hash = (hash ^ hash >> 32) * UINT64_C(0xd6e8feb86659fd93);
     return tm_sampled_blocks.buckets + WAYS * (hash >> (64 - BUCKET_BITS));
 }

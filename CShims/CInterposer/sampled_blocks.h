@@ -1,6 +1,7 @@
 // sampled_blocks.h: the addresses of live sampled blocks, so that a free of any other block costs next to nothing.
 //
-//   filter   one count for each of 65,536 hash values: 0 means that no sampled block has it. 64 KiB, mostly untouched
+//   filter   how many sampled blocks are in a place of 512 bytes, or in others that share the count: 0 means none. 64 KiB; the
+//            counts of 32 KiB of memory are one cache line, since blocks that are freed one after the other are often neighbors
 //   buckets  the addresses themselves, eight to a cache line, in one of two buckets each
 //
 // An address belongs to whoever was given the block: nobody frees it while it is entered, and nobody else enters it until it
@@ -13,6 +14,8 @@
 #include <stdint.h>
 
 #define TM_SAMPLED_FILTER_BITS 16
+#define TM_SAMPLED_LINE_BITS 6
+#define TM_SAMPLED_PLACE_BITS 9
 
 struct tm_sampled_blocks {
     uint64_t interval;  // mean bytes from sample to sample; 0: every block is recorded
@@ -28,13 +31,17 @@ bool tm_sampled_blocks_add(const void *block);
 // Whether it was there.
 bool tm_sampled_blocks_remove(const void *block);
 
-static inline uint64_t tm_sampled_hash(const void *block) { return ((uintptr_t)block >> 4) * UINT64_C(0x9e3779b97f4a7c15); }
+static inline uint8_t *tm_sampled_count(uint8_t *filter, const void *block) {
+    uint64_t place = (uintptr_t)block >> TM_SAMPLED_PLACE_BITS;
+    uint64_t line = (place >> TM_SAMPLED_LINE_BITS) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TM_SAMPLED_FILTER_BITS + TM_SAMPLED_LINE_BITS);
+    return &filter[line << TM_SAMPLED_LINE_BITS | (place & ((1u << TM_SAMPLED_LINE_BITS) - 1))];
+}
 
 // False: this is no sampled block. True: look closer, or everything is recorded.
 static inline bool tm_sampled_blocks_may_have(const void *block) {
-    const uint8_t *filter = tm_sampled_blocks.filter;
+    uint8_t *filter = tm_sampled_blocks.filter;
     if (__builtin_expect(!filter, 1)) return true;
-    return __atomic_load_n(&filter[tm_sampled_hash(block) >> (64 - TM_SAMPLED_FILTER_BITS)], __ATOMIC_RELAXED) != 0;
+    return __atomic_load_n(tm_sampled_count(filter, block), __ATOMIC_RELAXED) != 0;
 }
 
 #endif

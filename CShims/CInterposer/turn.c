@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 enum {
-    REPEATED = 16,           // events at most that take the time of one before
+    REPEATED = 64,           // events at most that take the time of one before
     COARSE = 1 << 13,        // ticks (2 to 4 µs) that such a time may be out of date, about: lifetimes are known so well
     SOON = 1 << 15,          // ticks after which the turn may as well be taken from another thread
     QUICK_MAX = 2,           // how often in a row it may be taken sooner

@@ -280,7 +280,7 @@ private struct HistogramStore {
         if let sizeKey = keys.sizes, let lifetimeKey = keys.lifetimes, let size = sizes[sizeKey], let lifetime = lifetimes[lifetimeKey] {
             return (size, lifetime)
         }
-        var counts = [UInt64](repeating: 0, count: Unsafe.StackRows.buckets)
+        var counts = [UInt64](repeating: 0, count: rows.buckets)
         var row = first
         while row != 0 {
             rows.addHistogram(row, to: &counts)

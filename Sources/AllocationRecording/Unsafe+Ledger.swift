@@ -6,48 +6,6 @@ import AllocationProfile
 import CRecording
 
 extension Unsafe {
-    struct Totals: BitwiseCopyable {
-        var allocations = 0
-        var frees = 0
-        var bytesAllocated = 0
-        var bytesFreed = 0
-        var currentBytes = 0
-        var peakBytes = 0
-        var peakCount = 0
-        var peakNumber: UInt64 = 1
-        /// Clock at the peak.
-        var peakClock: UInt64 = 0
-        var temporaryCount = 0
-        var temporaryBytes = 0
-        var unknownFrees = 0
-        /// Live blocks that the program told to forget: they were neither freed nor are they alive.
-        var forgotten = 0
-        var events = 0
-
-        /// A block of a domain.
-        mutating func allocate(_ bytes: Int, count: Int, clock: UInt64) {
-            allocations &+= 1
-            bytesAllocated &+= bytes
-            currentBytes &+= bytes
-            if currentBytes > peakBytes { resetPeak(count: count, clock: clock) }
-        }
-
-        mutating func free(_ bytes: Int) {
-            frees &+= 1
-            bytesFreed &+= bytes
-            currentBytes &-= bytes
-        }
-
-        /// Now is the peak.
-        @inline(__always)
-        mutating func resetPeak(count: Int, clock: UInt64) {
-            peakBytes = currentBytes
-            peakCount = count
-            peakClock = clock
-            peakNumber &+= 1
-        }
-    }
-
     /// What a ring allocated last: a free of just this block makes it a temporary one.
     struct LastBlock: BitwiseCopyable {
         var address: UInt64 = 0
@@ -174,46 +132,77 @@ extension Unsafe {
             subtract(block)
             countFree(block, clock: clock)
             if last.address == address && last.birth == block.birth {
-                countTemporary(block, sampling.weight(block))
+                let count = sampling.weight(block)
+                countTemporary(block.row, block.size &* count, count)
                 last.address = 0
             }
+        }
+
+        /// What blocks that are freed at once have in common when they are counted together.
+        struct PassedKind: Equatable, BitwiseCopyable {
+            /// 0: none.
+            var row: UInt32 = 0
+            var size: UInt16 = 0
+            /// -1: the clock knows no durations. -2: of no block.
+            var lifetime: Int16 = -2
+        }
+
+        @inline(__always)
+        func kind(stack: UInt32, size: UInt64, from birth: UInt64, to clock: UInt64) -> PassedKind {
+            let lifetime = microseconds == 0 ? -1 : lifetimeBucket(self.birth(birth), clock)
+            return PassedKind(
+                row: UInt32(truncatingIfNeeded: rows.find(stack)), size: UInt16(truncatingIfNeeded: sizeBucket(size)),
+                lifetime: Int16(truncatingIfNeeded: lifetime))
         }
 
         /// A block that its thread frees before it does anything else: most often it changes nothing but totals, and need not become
         /// a live block for that. False: it must, because somebody may see it alive, and nothing was done.
         @inline(__always)
-        mutating func pass(address: UInt64, size: UInt64, stack: UInt32, clock: UInt64, freed: UInt64) -> Bool {
-            let row = rows.find(stack)
-            let block = Block(
-                address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: birthGeneration, birth: birth(clock))
-            let count = sampling.weight(block)
-            let bytes = Int(truncatingIfNeeded: size) &* count
-            if row == 0 || address == 0 || totals.currentBytes &+ bytes > peakLimit || birthGeneration == window.generation
-                || live.mayContain(address)
-            {
-                return false
-            }
-            let pointer = rows.rows.base + row
+        mutating func pass(address: UInt64, size: UInt64, kind: PassedKind, clock: UInt64) -> Bool {
+            if kind.row == 0 || birthGeneration == window.generation || !mayPass(address, size) { return false }
+            let pointer = rows.rows.base + Int(kind.row)
             if pointer.pointee.untilProbe != 0 {
                 if (pointer.pointee.untilProbe &- 1) & ~Row.sighted == 0 { return false }
                 pointer.pointee.untilProbe &-= 1
             }
-            pointer.pointee.totalBytes &+= bytes
-            pointer.pointee.totalCount &+= count
-            tickSize(row, size, count: count)
-            totals.allocations &+= count
-            totals.bytesAllocated &+= bytes
-            countFree(block, clock: freed)
-            countTemporary(block, count)
+            let block = Block(address: address, size: size, row: kind.row, generation: birthGeneration, birth: birth(clock))
+            let count = sampling.weight(block)
+            passed(kind, count: count, bytes: block.size &* count)
             return true
         }
 
+        /// Whether nobody would see this block alive.
         @inline(__always)
-        private mutating func countTemporary(_ block: Block, _ count: Int) {
-            let detail = rows.details.base + block.row
-            detail.pointee.temporaryBytes &+= block.size &* count
+        func mayPass(_ address: UInt64, _ size: UInt64) -> Bool {
+            address != 0 && totals.currentBytes &+ Int(truncatingIfNeeded: size) <= peakLimit && !live.mayContain(address)
+        }
+
+        /// Whether further blocks of a kind that was passed may be counted together: none of them is looked at for its type, or stands
+        /// for others.
+        @inline(__always)
+        func mayRepeat(_ kind: PassedKind) -> Bool { sampling.isWhole && rows.rows.base[Int(kind.row)].untilProbe == 0 }
+
+        @inline(__always)
+        mutating func passed(_ kind: PassedKind, count: Int, bytes: Int) {
+            let row = Int(kind.row)
+            let pointer = rows.rows.base + row
+            pointer.pointee.totalBytes &+= bytes
+            pointer.pointee.totalCount &+= count
+            rows.tick(row, bucket: Int(kind.size), count: count)
+            if kind.lifetime >= 0 { rows.tick(row, bucket: sizeBuckets &+ Int(kind.lifetime), count: count) }
+            totals.allocations &+= count
+            totals.bytesAllocated &+= bytes
+            totals.frees &+= count
+            totals.bytesFreed &+= bytes
+            countTemporary(row, bytes, count)
+        }
+
+        @inline(__always)
+        private mutating func countTemporary(_ row: Int, _ bytes: Int, _ count: Int) {
+            let detail = rows.details.base + row
+            detail.pointee.temporaryBytes &+= bytes
             detail.pointee.temporaryCount &+= count
-            totals.temporaryBytes &+= block.size &* count
+            totals.temporaryBytes &+= bytes
             totals.temporaryCount &+= count
         }
 
@@ -400,7 +389,7 @@ extension Unsafe {
 
         @inline(__always)
         mutating func tickLifetime(_ block: Block, clock: UInt64, count: Int = 1) {
-            if microseconds != 0 { rows.tick(block.row, bucket: sizeBuckets &+ lifetimeBucket(block, clock), count: count) }
+            if microseconds != 0 { rows.tick(block.row, bucket: sizeBuckets &+ lifetimeBucket(block.birth, clock), count: count) }
         }
 
         @inline(__always)
@@ -475,8 +464,8 @@ extension Unsafe {
         private func sizeBucket(_ size: UInt64) -> Int { min(64 &- size.leadingZeroBitCount, sizeBuckets &- 1) }
 
         @inline(__always)
-        private func lifetimeBucket(_ block: Block, _ clock: UInt64) -> Int {
-            let units = ((clock &- start) >> shift &- block.birth) & Block.mask48
+        func lifetimeBucket(_ birth: UInt64, _ clock: UInt64) -> Int {
+            let units = ((clock &- start) >> shift &- birth) & Block.mask48
             if units >> 47 != 0 { return 0 }
             let time = units.multipliedFullWidth(by: microseconds).high
             return time == 0 ? 0 : min((63 &- time.leadingZeroBitCount) / 2 &+ 1, lifetimeBuckets &- 1)

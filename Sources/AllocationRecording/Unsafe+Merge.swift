@@ -148,6 +148,7 @@ extension Unsafe {
             var last = cursor.pointee.last
             var stop: Stop?
             var ownFrees: UInt64 = 0
+            var passed = Passed()
             let prefetches = prefetches
             loop: while position != end {
                 let event = events + Int(position & mask)
@@ -173,13 +174,24 @@ extension Unsafe {
                         let freedKey = max(Self.key(freed), key)
                         // Its address, and no word about blocks that were not sampled: address and size of a free.
                         if freed & 15 == UInt64(TM_EVENT_FREE.rawValue), freedKey <= limit,
-                            tm_load64(&following.pointee.address_size) == address, tm_load64(&following.pointee.stack_size) == 0,
-                            ledger.pass(address: address, size: size, stack: stack, clock: clock, freed: freedKey >> 1)
+                            tm_load64(&following.pointee.address_size) == address, tm_load64(&following.pointee.stack_size) == 0
                         {
-                            key = freedKey
-                            position &+= 1
-                            last.address = 0
-                            continue
+                            let kind = ledger.kind(stack: stack, size: size, from: clock, to: freedKey >> 1)
+                            let repeats = passed.end == position &- 1 && passed.kind == kind && ledger.mayPass(address, size)
+                            if repeats || ledger.pass(address: address, size: size, kind: kind, clock: clock) {
+                                if !repeats {
+                                    passed.flush(to: &ledger)
+                                    passed.kind = ledger.mayRepeat(kind) ? kind : Ledger.PassedKind()
+                                } else {
+                                    passed.count &+= 1
+                                    passed.bytes &+= Int(truncatingIfNeeded: size)
+                                }
+                                key = freedKey
+                                position &+= 1
+                                passed.end = position
+                                last.address = 0
+                                continue
+                            }
                         }
                     }
                     isSound = ledger.allocate(address: address, size: size, stack: stack, clock: clock, last: &last)
@@ -215,6 +227,7 @@ extension Unsafe {
                     break
                 }
             }
+            passed.flush(to: &ledger)
             cursor.pointee.tail = position
             cursor.pointee.key = key
             cursor.pointee.last = last
@@ -222,6 +235,23 @@ extension Unsafe {
             cursor.pointee.ownFrees &+= ownFrees
             ledger.countEvents(Int(truncatingIfNeeded: position &- first &- ownFrees))
             return stop
+        }
+
+        /// Blocks of one kind that were freed at once, one after the other, and are not counted so far: after the first, which was. A
+        /// loop that makes and frees a block makes many.
+        private struct Passed: BitwiseCopyable {
+            var kind = Ledger.PassedKind()
+            /// The position behind the last one.
+            var end: UInt64 = 0
+            var count = 0
+            var bytes = 0
+
+            @inline(__always)
+            mutating func flush(to ledger: inout Ledger) {
+                if count == 0 { return }
+                ledger.passed(kind, count: count, bytes: bytes)
+                (count, bytes) = (0, 0)
+            }
         }
 
         /// In three steps, each some events after the one that it depends on.

@@ -13,6 +13,9 @@ extension Unsafe {
 
         init(interval: UInt64) { self.interval = Double(min(interval, 1 << 40)) }
 
+        /// Every block stands for itself.
+        var isWhole: Bool { interval == 0 }
+
         @inline(__always)
         func weight(_ block: Block) -> Int { interval == 0 ? 1 : estimate(block) }
 

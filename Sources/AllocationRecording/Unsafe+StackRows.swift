@@ -85,12 +85,12 @@ extension Unsafe {
         static let mostRepeated = 1 << 19
 
         /// Size buckets, then lifetime buckets.
-        static var buckets: Int { StackCost.sizeBuckets + StackCost.lifetimeBuckets }
+        let buckets = StackCost.sizeBuckets + StackCost.lifetimeBuckets
 
         init?() {
             guard let rows = Pages<Row>(capacity: 256), let details = Pages<Detail>(capacity: 256),
                 let rowOfNode = Pages<UInt32>(capacity: 4096), let isCharged = Pages<UInt8>(capacity: 4096),
-                let histograms = Pages<UInt64>(capacity: 64 * Self.buckets)
+                let histograms = Pages<UInt64>(capacity: 4096)
             else { return nil }
             self.rows = rows
             self.details = details
@@ -203,29 +203,18 @@ extension Unsafe {
 
         // MARK: Histograms
 
-        /// Counts a block in a bucket of a row's histograms, or as many as it stands for.
+        /// Counts blocks in a bucket of a row's histograms.
         @inline(__always)
         mutating func tick(_ row: Int, bucket: Int, count: Int) {
-            if count == 1 { tick(row, bucket: bucket) } else { tickMany(row, bucket: bucket, count: count) }
-        }
-
-        @inline(never)
-        private mutating func tickMany(_ row: Int, bucket: Int, count: Int) {
-            if slots(row)[0] & Detail.tagMask != Detail.fullTag { return spread(row, bucket: bucket, count: count) }
-            histograms.base[Int(slots(row)[0] >> 6) &* Self.buckets &+ bucket] &+= UInt64(truncatingIfNeeded: count)
-        }
-
-        @inline(__always)
-        private mutating func tick(_ row: Int, bucket: Int) {
             let tag = UInt32(truncatingIfNeeded: bucket &+ 1)
             let slots = self.slots(row)
             let first = slots[0]
-            if first & Detail.tagMask == tag && first < ~Detail.tagMask {
-                slots[0] = first &+ Detail.one
+            if first & Detail.tagMask == tag && Self.hasRoom(first, count) {
+                slots[0] = first &+ UInt32(truncatingIfNeeded: count) &* Detail.one
             } else if first & Detail.tagMask == Detail.fullTag {
-                histograms.base[Int(first >> 6) &* Self.buckets &+ bucket] &+= 1
+                histograms.base[Int(first >> 6) &* buckets &+ bucket] &+= UInt64(truncatingIfNeeded: count)
             } else {
-                tickLater(row, bucket: bucket, tag: tag)
+                tickLater(row, bucket: bucket, tag: tag, count: count)
             }
         }
 
@@ -235,34 +224,33 @@ extension Unsafe {
         }
 
         @inline(__always)
-        private mutating func tickLater(_ row: Int, bucket: Int, tag: UInt32) {
+        private static func hasRoom(_ slot: UInt32, _ count: Int) -> Bool { Int(slot >> 6) &+ count < 1 << 26 }
+
+        @inline(__always)
+        private mutating func tickLater(_ row: Int, bucket: Int, tag: UInt32, count: Int) {
             let slots = self.slots(row)
             for index in 0..<Detail.slotCount {
                 let slot = slots[index]
-                if slot & Detail.tagMask == tag {
-                    if slot >= ~Detail.tagMask { break }
-                    slots[index] = slot &+ Detail.one
-                    return
-                }
-                if slot == 0 {
-                    slots[index] = tag | Detail.one
+                if slot & Detail.tagMask == tag || slot == 0 {
+                    if !Self.hasRoom(slot, count) { break }
+                    slots[index] = (slot | tag) &+ UInt32(truncatingIfNeeded: count) &* Detail.one
                     return
                 }
             }
-            spread(row, bucket: bucket, count: 1)
+            spread(row, bucket: bucket, count: count)
         }
 
         /// Gives the row a histogram in full. When memory is short the eight slots stay, and this count is not kept.
         @inline(never)
         private mutating func spread(_ row: Int, bucket: Int, count: Int) {
             let number = histogramCount
-            guard number < 1 << 26, histograms.grow(to: (number + 1) * Self.buckets) else { return }
+            guard number < 1 << 26, histograms.grow(to: (number + 1) * buckets) else { return }
             let slots = self.slots(row)
             for index in 0..<Detail.slotCount where slots[index] != 0 {
-                histograms[number * Self.buckets + Int(slots[index] & Detail.tagMask) - 1] += UInt64(slots[index] >> 6)
+                histograms[number * buckets + Int(slots[index] & Detail.tagMask) - 1] += UInt64(slots[index] >> 6)
                 slots[index] = 0
             }
-            histograms[number * Self.buckets + bucket] += UInt64(truncatingIfNeeded: count)
+            histograms[number * buckets + bucket] += UInt64(truncatingIfNeeded: count)
             slots[0] = UInt32(number) << 6 | Detail.fullTag
             histogramCount += 1
         }
@@ -287,7 +275,7 @@ extension Unsafe {
             let slots = self.slots(row)
             if slots[0] & Detail.tagMask == Detail.fullTag {
                 let number = Int(slots[0] >> 6)
-                for bucket in 0..<Self.buckets { counts[bucket] &+= histograms[number * Self.buckets + bucket] }
+                for bucket in 0..<buckets { counts[bucket] &+= histograms[number * buckets + bucket] }
                 return
             }
             for index in 0..<Detail.slotCount where slots[index] != 0 {

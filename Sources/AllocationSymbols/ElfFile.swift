@@ -104,7 +104,8 @@ final class ElfFile {
                 sections.append(
                     Section(
                         name: elf_strptr(handle, names, Int(header.sh_name)).map { String(cString: $0) } ?? "", type: header.sh_type,
-                        flags: header.sh_flags, address: header.sh_addr, size: header.sh_size, entrySize: header.sh_entsize, link: header.sh_link,
+                        flags: header.sh_flags, address: header.sh_addr, size: header.sh_size, entrySize: header.sh_entsize,
+                        link: header.sh_link,
                         handle: section))
             }
             next = elf_nextscn(handle, section)
