@@ -21,4 +21,14 @@ extension Recording {
         }
         return (end, found)
     }
+
+    /// The addresses of a snapshot's locations.
+    func addresses(of snapshot: Snapshot) -> [ModuleAddresses] {
+        var byModule = [[UInt64]](repeating: [], count: snapshot.modules.count)
+        for location in snapshot.locations {
+            guard let module = Int(exactly: location.module), byModule.indices.contains(module) else { continue }
+            byModule[module].append(location.lookupAddress &- snapshot.modules[module].bias)
+        }
+        return zip(snapshot.modules, byModule).filter { !$1.isEmpty }.map { ModuleAddresses(module: $0, addresses: $1) }
+    }
 }

@@ -4,10 +4,14 @@ import CRecording
 
 extension Recording {
     /// Costs about half a second for 350,000 stacks; the producers' rings fill meanwhile.
-    func snapshot(frameLimit: Int, at time: UInt64) -> Snapshot { picture(frameLimit: frameLimit, at: time).snapshot }
+    func snapshot(frameLimit: Int, at time: UInt64, whenLocated: (([ModuleAddresses]) -> Void)? = nil) -> Snapshot {
+        picture(frameLimit: frameLimit, at: time, whenLocated: whenLocated).snapshot
+    }
 
-    /// The snapshot, and which of its stacks each row of the ledger became.
-    func picture(frameLimit: Int, at time: UInt64) -> (snapshot: Snapshot, stackOfRow: [Int32]) {
+    /// The snapshot, and which of its stacks each row of the ledger became. `whenLocated` is told the addresses in it, half-way.
+    func picture(
+        frameLimit: Int, at time: UInt64, whenLocated: (([ModuleAddresses]) -> Void)? = nil
+    ) -> (snapshot: Snapshot, stackOfRow: [Int32]) {
         if endMonotonic == nil {
             look(at: time)
             objects?.look(merge.ledger)
@@ -28,6 +32,7 @@ extension Recording {
         snapshot.process.warnings = warnings + [snapshot.process.samplingNote].compactMap(\.self)
         snapshot.nodes = tree.nodes
         snapshot.locations = tree.locations
+        whenLocated?(addresses(of: snapshot))
         snapshot.threads = readThreads(at: time)
         addCosts(to: &snapshot, tree, stackOfRow)
         addTimes(to: &snapshot, stackOfRow, at: time)

@@ -305,7 +305,8 @@ final class Service {
         let recording = one.recording
         recording.end(at: time)
         if let exit = exits.removeValue(forKey: recording.pid) { recording.exit = exit }
-        let snapshot = snapshot(of: recording, at: time)
+        // Names are looked up while the rest of the snapshot is made.
+        let snapshot = snapshot(of: recording, at: time, whenLocated: prepare)
         if !one.hasLeft { recording.leave(promise) }
         unlink(servedMarker(recording))
         ended.append(Ended(start: recording.startMonotonic, number: one.number, snapshot: snapshot))
@@ -330,11 +331,11 @@ final class Service {
 
     // MARK: Snapshots
 
-    private func snapshot(of recording: Recording, at time: UInt64) -> Snapshot {
+    private func snapshot(of recording: Recording, at time: UInt64, whenLocated: (([ModuleAddresses]) -> Void)? = nil) -> Snapshot {
         if collector.options.checksInvariants {
             for sentence in recording.brokenInvariants() { recording.warn("broken invariant: \(sentence)") }
         }
-        return recording.snapshot(frameLimit: frameLimit(of: recording), at: time)
+        return recording.snapshot(frameLimit: frameLimit(of: recording), at: time, whenLocated: whenLocated)
     }
 
     private func frameLimit(of recording: Recording) -> Int { min(collector.options.frameLimit, recording.frameLimit) }

@@ -20,13 +20,17 @@ struct StackTree {
     private var deepStacks = 0
     private var moduleOfImage: [Int32]
 
-    // By node of the recording. What was read once is not read again: it may change.
-    private var parentOf: [UInt32]
-    private var locationOf: [Int32]
-    /// Frames from the outermost one; 0 unknown, -1 on the way.
-    private var depthOf: [Int32]
-    private var flagsOf: [UInt8]
-    private var newOf: [Int32]
+    /// What is known of a node of the recording. What was read once is not read again: it may change.
+    private struct Known {
+        var parent: UInt32 = 0
+        var location: Int32 = -1
+        /// Frames from the outermost one; 0 unknown, -1 on the way.
+        var depth: Int32 = 0
+        /// The snapshot's node; -1: it has none so far.
+        var new: Int32 = -1
+        var flags: UInt8 = 0
+    }
+    private var known: [Known]
 
     private var cutNode: Int32 = 0
     private var lostNode: Int32 = 0
@@ -43,11 +47,7 @@ struct StackTree {
         self.limit = max(limit, 1)
         window = self.limit
         self.moduleOfImage = moduleOfImage
-        parentOf = [UInt32](repeating: 0, count: used)
-        locationOf = [Int32](repeating: -1, count: used)
-        depthOf = [Int32](repeating: 0, count: used)
-        flagsOf = [UInt8](repeating: 0, count: used)
-        newOf = [Int32](repeating: -1, count: used)
+        known = [Known](repeating: Known(), count: used)
     }
 
     /// Takes nodes into account that came to be since: what was added stays. `region` is that of `init`.
@@ -56,11 +56,7 @@ struct StackTree {
         self.moduleOfImage = moduleOfImage
         guard count > 0 else { return }
         used += count
-        parentOf += repeatElement(0, count: count)
-        locationOf += repeatElement(-1, count: count)
-        depthOf += repeatElement(0, count: count)
-        flagsOf += repeatElement(0, count: count)
-        newOf += repeatElement(-1, count: count)
+        known += repeatElement(Known(), count: count)
     }
 
     /// Below the cut, deep stacks share few nodes: this many are made at most.
@@ -71,8 +67,8 @@ struct StackTree {
     mutating func prepare(_ stack: UInt32) {
         let node = Int(stack)
         guard stack >= TM_NODE_FIRST, node < used else { return }
-        if depthOf[node] == 0 { measure(node) }
-        if Int(depthOf[node]) > limit {
+        if known[node].depth == 0 { measure(node) }
+        if Int(known[node].depth) > limit {
             deepStacks += 1
             window = min(limit, max(Self.windowNodes / deepStacks, Self.leastWindow))
         }
@@ -88,17 +84,17 @@ struct StackTree {
             isDamaged = true
             return lost()
         }
-        if newOf[node] >= 0 { return newOf[node] }
-        if depthOf[node] == 0 { measure(node) }
-        return Int(depthOf[node]) <= limit ? addWhole(node) : addInnermost(node)
+        if known[node].new >= 0 { return known[node].new }
+        if known[node].depth == 0 { measure(node) }
+        return Int(known[node].depth) <= limit ? addWhole(node) : addInnermost(node)
     }
 
     func isCut(_ stack: UInt32) -> Bool {
         guard Int(stack) < used, stack >= TM_NODE_FIRST else { return stack == TM_NODE_CUT }
-        return flagsOf[Int(stack)] & Self.belowCut != 0 || Int(depthOf[Int(stack)]) > limit
+        return known[Int(stack)].flags & Self.belowCut != 0 || Int(known[Int(stack)].depth) > limit
     }
 
-    func endedEarly(_ stack: UInt32) -> Bool { Int(stack) < used && flagsOf[Int(stack)] & Self.endedEarly != 0 }
+    func endedEarly(_ stack: UInt32) -> Bool { Int(stack) < used && known[Int(stack)].flags & Self.endedEarly != 0 }
 
     // MARK: Parts
 
@@ -106,53 +102,51 @@ struct StackTree {
     private mutating func measure(_ start: Int) {
         path.removeAll(keepingCapacity: true)
         var node = start
-        while node >= Int(TM_NODE_FIRST), depthOf[node] == 0 {
+        while node >= Int(TM_NODE_FIRST), known[node].depth == 0 {
             let copy = source[node]
-            depthOf[node] = -1
-            locationOf[node] = location(copy)
-            var parent = copy.parent
-            if Int(parent) >= used || parent == TM_NODE_LOST {
+            var own = Known(parent: copy.parent, location: location(copy), depth: -1)
+            if Int(own.parent) >= used || own.parent == TM_NODE_LOST {
                 isDamaged = true
-                parent = TM_NODE_NONE
+                own.parent = TM_NODE_NONE
             }
-            if Int(parent) >= Int(TM_NODE_FIRST), depthOf[Int(parent)] == -1 {
+            if own.parent == node || Int(own.parent) >= Int(TM_NODE_FIRST) && known[Int(own.parent)].depth == -1 {
                 isDamaged = true
-                parent = TM_NODE_NONE
+                own.parent = TM_NODE_NONE
             }
-            parentOf[node] = parent
-            if parent == TM_NODE_NONE && UInt32(copy.flags) & TM_NODE_ENDED_EARLY != 0 { flagsOf[node] |= Self.endedEarly }
-            if parent == TM_NODE_CUT { flagsOf[node] |= Self.belowCut }
+            if own.parent == TM_NODE_NONE && UInt32(copy.flags) & TM_NODE_ENDED_EARLY != 0 { own.flags |= Self.endedEarly }
+            if own.parent == TM_NODE_CUT { own.flags |= Self.belowCut }
+            known[node] = own
             path.append(node)
-            node = Int(parent)
+            node = Int(own.parent)
         }
-        var depth = node >= Int(TM_NODE_FIRST) ? depthOf[node] : 0
-        var flags = node >= Int(TM_NODE_FIRST) ? flagsOf[node] : 0
+        var depth = node >= Int(TM_NODE_FIRST) ? known[node].depth : 0
+        var flags = node >= Int(TM_NODE_FIRST) ? known[node].flags : 0
         for node in path.reversed() {
             depth &+= 1
-            flags |= flagsOf[node]
-            depthOf[node] = depth
-            flagsOf[node] = flags
+            flags |= known[node].flags
+            known[node].depth = depth
+            known[node].flags = flags
         }
     }
 
     private mutating func addWhole(_ start: Int) -> Int32 {
         path.removeAll(keepingCapacity: true)
         var node = start
-        while node >= Int(TM_NODE_FIRST), newOf[node] < 0 {
+        while node >= Int(TM_NODE_FIRST), known[node].new < 0 {
             path.append(node)
-            node = Int(parentOf[node])
+            node = Int(known[node].parent)
         }
-        var new = node >= Int(TM_NODE_FIRST) ? newOf[node] : node == Int(TM_NODE_CUT) ? cut() : 0
+        var new = node >= Int(TM_NODE_FIRST) ? known[node].new : node == Int(TM_NODE_CUT) ? cut() : 0
         for node in path.reversed() {
             // A recording has each stack once. Only outermost frames may differ in nothing that a snapshot knows of, and stacks
             // that were cut: the others need no search for what is there already.
-            if new == 0 || flagsOf[node] & Self.belowCut != 0 {
-                new = child(of: new, locationOf[node])
+            if new == 0 || known[node].flags & Self.belowCut != 0 {
+                new = child(of: new, known[node].location)
             } else {
-                nodes.append(StackNode(parent: new, location: locationOf[node]))
+                nodes.append(StackNode(parent: new, location: known[node].location))
                 new = Int32(truncatingIfNeeded: nodes.count - 1)
             }
-            newOf[node] = new
+            known[node].new = new
         }
         return new
     }
@@ -162,18 +156,18 @@ struct StackTree {
         var node = start
         while path.count < window, node >= Int(TM_NODE_FIRST) {
             path.append(node)
-            node = Int(parentOf[node])
+            node = Int(known[node].parent)
         }
         var new = cut()
-        for node in path.reversed() { new = child(of: new, locationOf[node]) }
-        newOf[start] = new
+        for node in path.reversed() { new = child(of: new, known[node].location) }
+        known[start].new = new
         return new
     }
 
     private mutating func child(of parent: Int32, _ location: Int32) -> Int32 {
         let node = StackNode(parent: parent, location: location)
         let hash = NumberIndex.hash(UInt64(UInt32(bitPattern: parent)) << 32 | UInt64(UInt32(bitPattern: location)))
-        if let known = children.find(hash, { nodes[Int($0)] == node }) { return known }
+        if let same = children.find(hash, { nodes[Int($0)] == node }) { return same }
         let number = Int32(truncatingIfNeeded: nodes.count)
         nodes.append(node)
         children.add(number, hash)
@@ -195,7 +189,7 @@ struct StackTree {
         let module = Int(node.image) < moduleOfImage.count ? moduleOfImage[Int(node.image)] : -1
         let location = Location(node, module: module)
         let hash = NumberIndex.hash(node.pc ^ UInt64(flags) << 56 ^ UInt64(UInt16(truncatingIfNeeded: module)) << 40)
-        if let known = locationIndex.find(hash, { locations[Int($0)] == location }) { return known }
+        if let same = locationIndex.find(hash, { locations[Int($0)] == location }) { return same }
         let number = Int32(truncatingIfNeeded: locations.count)
         locations.append(location)
         locationIndex.add(number, hash)

@@ -11,7 +11,7 @@ enum PackedNodes {
     /// Numbers count through all processes.
     static func append(parent: Int, location: Int, to bytes: inout [UInt8]) {
         let word = UInt64(UInt32(truncatingIfNeeded: parent)) << 32 | UInt64(UInt32(truncatingIfNeeded: location + bias))
-        for shift in stride(from: UInt64(56), through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: word >> shift)) }
+        withUnsafeBytes(of: word.bigEndian) { bytes.append(contentsOf: $0) }
     }
 
     static func node(_ index: Int, of bytes: [UInt8]) -> (parent: Int, location: Int) {

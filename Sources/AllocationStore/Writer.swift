@@ -16,6 +16,8 @@ struct Writer {
     /// Nodes so far, in all processes, and those that do not fill a row yet.
     private var nodeCount = 0
     private var packed: [UInt8] = []
+    private var sizes = Histogram.Last()
+    private var lifetimes = Histogram.Last()
     private let thread: Insertion
     private let domain: Insertion
     private let cost: Insertion
@@ -206,8 +208,8 @@ struct Writer {
             row.set(column + 1, tally.count)
             column += 2
         }
-        if cost.sizes.isEmpty { row.setNull(14) } else { row.set(14, Histogram.encoded(cost.sizes)) }
-        if cost.lifetimes.isEmpty { row.setNull(15) } else { row.set(15, Histogram.encoded(cost.lifetimes)) }
+        if cost.sizes.isEmpty { row.setNull(14) } else { row.set(14, sizes.bytes(of: cost.sizes)) }
+        if cost.lifetimes.isEmpty { row.setNull(15) } else { row.set(15, lifetimes.bytes(of: cost.lifetimes)) }
         row.set(16, cost.domain)
         row.set(17, firstThread + Int(cost.thread))
         if let location = place.location { row.set(18, location) } else { row.setNull(18) }

@@ -118,6 +118,7 @@ struct Run: ParsableCommand {
         }
         let warnings = program.hasOwnAllocator ? [program.ownAllocatorWarning] : []
         let snapshots = recording.end(warnings: warnings)
+        Unsafe.keepToTheEnd(snapshots)
         try report(snapshots, recording, library, words)
         writePage(snapshots, recording, page)
         var code = Run.code(of: exit)

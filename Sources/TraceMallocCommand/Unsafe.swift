@@ -150,6 +150,16 @@ extension Unsafe {
     }
 }
 
+extension Unsafe {
+    private final class Kept {
+        let value: Any
+        init(_ value: Any) { self.value = value }
+    }
+
+    /// Keeps a value until the process ends, which is about to: taking a large one apart would take time and be of no use.
+    static func keepToTheEnd(_ value: Any) { _ = Unmanaged.passRetained(Kept(value)) }
+}
+
 // MARK: - Signals and processes
 
 extension Unsafe {
