@@ -52,7 +52,8 @@ def event_rows(native, ours, place, rounds, scale):
 
 
 def memory_rows(ours, place, scale):
-    """The collector's resident memory for each live block, beyond what it needs for none."""
+    """The collector's own memory for each live block, beyond what it needs for none. The rings, which it shares with the program, are
+    as large for many blocks as for few."""
     program = place.compiled("live_blocks.c")
     peaks = {}
     for blocks in (0, int(1e6 * scale), int(1e7 * scale)):
@@ -61,6 +62,6 @@ def memory_rows(ours, place, scale):
             command, environment = ours.command([program, str(blocks)], dict(os.environ), folder)
             measurement.run(command, environment, folder, memory=memory, collectors=ours.collectors)
             events = ours.statistics(folder)["collector"]["events"]
-        peaks[blocks] = memory.collector
+        peaks[blocks] = memory.tables
         if blocks:
-            yield GrowthRow(f"{blocks:,} live blocks", events, 0, 0, (memory.collector - peaks[0]) / blocks)
+            yield GrowthRow(f"{blocks:,} live blocks", events, 0, 0, (memory.tables - peaks[0]) / blocks)

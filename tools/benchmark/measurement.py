@@ -27,6 +27,7 @@ class Memory:
 
     program: int = 0
     collector: int = 0
+    tables: int = 0  # the collector's own, without what it shares with the program
 
 
 def adopt_orphans():
@@ -81,7 +82,7 @@ class Watch:
 
     def __init__(self, session, memory, collectors):
         self.session, self.memory, self.collectors = session, memory, collectors
-        self.peaks = {}
+        self.peaks, self.own = {}, {}
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self.look_until_ended)
         self.thread.start()
@@ -92,6 +93,7 @@ class Watch:
         programs = [peak for (_, name), peak in self.peaks.items() if name not in self.collectors]
         self.memory.program = max(programs, default=0)
         self.memory.collector = sum(peak for (_, name), peak in self.peaks.items() if name in self.collectors)
+        self.memory.tables = sum(peak for (_, name), peak in self.own.items() if name in self.collectors)
 
     def look_until_ended(self):
         while not self.ended.wait(0.01):
@@ -107,6 +109,7 @@ class Watch:
                 fields = dict(line.split(":\t", 1) for line in status if ":\t" in line)
         except (OSError, ProcessLookupError):
             return
-        if "VmHWM" in fields:
-            key = (pid, fields["Name"].strip())
-            self.peaks[key] = max(self.peaks.get(key, 0), int(fields["VmHWM"].split()[0]) * 1024)
+        key = (pid, fields["Name"].strip())
+        for name, peaks in (("VmHWM", self.peaks), ("RssAnon", self.own)):
+            if name in fields:
+                peaks[key] = max(peaks.get(key, 0), int(fields[name].split()[0]) * 1024)
