@@ -2,7 +2,7 @@
 import CRecording
 
 extension Unsafe {
-    /// A hash table that grows by a quarter at a load of 0.8, 31 to 39 bytes a block (it doubles while it is small), and never stands
+    /// A hash table that grows by a quarter at a load of 0.8, 31 to 39 bytes a block (while it is small by half, to 47), and never stands
     /// still to do so: while it grows there are two tables, and each block that is put in moves one chunk of the smaller one.
     ///
     ///     former  ░░░░░░░░░▓▓▓▓▓▓▓▓▓▓        ░ moved   ▓ still here: blocks with these hashes go here
@@ -139,7 +139,7 @@ extension Unsafe {
         private mutating func grow() -> Bool {
             while former != nil { move() }
             let isSmall = table.number < Self.smallChunks
-            guard let larger = Chunks(number: isSmall ? table.number * 2 : table.number / 4 * 5) else { return false }
+            guard let larger = Chunks(number: isSmall ? table.number / 2 * 3 : table.number / 4 * 5) else { return false }
             former = table
             table = larger
             limit = Self.limit(larger)
