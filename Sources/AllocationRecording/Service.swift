@@ -12,7 +12,7 @@ final class Service {
     private let untilIdle: Bool
     private let checkpoint: (([Snapshot]) -> Void)?
     private let save: (@Sendable ([Snapshot], String) -> String?)?
-    private let prepare: (([ModuleAddresses]) -> Void)?
+    private let prepare: (([ModuleAddresses], Bool) -> Void)?
     private let examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     private let promise = Unsafe.Promise()
     private var handedOut = HandedOutImages()
@@ -51,7 +51,7 @@ final class Service {
 
     init(
         collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?,
-        prepare: (([ModuleAddresses]) -> Void)?, examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
+        prepare: (([ModuleAddresses], Bool) -> Void)?, examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     ) {
         self.collector = collector
         self.save = save
@@ -133,7 +133,7 @@ final class Service {
                 served[index].nextNode = found.next
                 wanted += found.addresses
             }
-            if !wanted.isEmpty { prepare(wanted) }
+            if !wanted.isEmpty { prepare(wanted, false) }
         }
     }
 
@@ -306,7 +306,7 @@ final class Service {
         recording.end(at: time)
         if let exit = exits.removeValue(forKey: recording.pid) { recording.exit = exit }
         // Names are looked up while the rest of the snapshot is made.
-        let snapshot = snapshot(of: recording, at: time, whenLocated: prepare)
+        let snapshot = snapshot(of: recording, at: time) { [prepare] in prepare?($0, true) }
         if !one.hasLeft { recording.leave(promise) }
         unlink(servedMarker(recording))
         ended.append(Ended(start: recording.startMonotonic, number: one.number, snapshot: snapshot))

@@ -181,10 +181,11 @@ extension Unsafe {
             _ = tm_release(file, UInt64(events.offset + place * events.stride), UInt64(count * events.stride))
         }
 
-        /// Bytes that the file system has left.
+        /// Bytes that the file system has left. One without blocks, as that of a memory file is, sets no limit of its own.
         var room: Int {
             var system = statvfs()
             guard fstatvfs(file, &system) == 0 else { return 0 }
+            if system.f_blocks == 0 { return .max }
             return Int(clamping: UInt64(system.f_bavail).multipliedReportingOverflow(by: UInt64(system.f_frsize)).partialValue)
         }
 

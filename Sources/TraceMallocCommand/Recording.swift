@@ -98,8 +98,8 @@ final class Recording {
         thread = Unsafe.startThread { [collector, shared, examinations, preparation] in
             let snapshots = collector.run(
                 untilIdle: false, checkpoint: { shared.output.withLock(\.self)?.checkpoint($0) }, save: Recording.save,
-                prepare: { addresses in
-                    Unsafe.startThread(lowPriority: true) { preparation.prepare(addresses) }?.detach()
+                prepare: { addresses, hasEnded in
+                    Unsafe.startThread(lowPriority: !hasEnded) { preparation.prepare(addresses) }?.detach()
                 },
                 examine: examinations?.examine)
             shared.snapshots.withLock { $0 = snapshots }

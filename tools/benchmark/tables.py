@@ -94,7 +94,8 @@ Machine: {machine}. Medians of {rounds} rounds, in which the tracers take turns.
 The program's memory is its largest resident size, shared memory included; so is the collector's. Before the rounds each workload runs
 once with an independent counter behind the tracer: a run whose figures differ by one allocation, free or byte, fails. *sampled* is
 `tracemalloc run --sample 512K`. jemalloc's profiler samples every 512 KiB on average, too, and replaces the allocator; the others record
-everything.
+everything. *Collector bytes/block* are the collector's own memory, without the rings that it shares with the program: up to 24 MiB for
+programs that allocate faster than it takes their events.
 
 {tables}
 """
