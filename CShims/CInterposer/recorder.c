@@ -37,24 +37,21 @@ void tm_recorder_memory(uint64_t *start, uint64_t *end) {
     *end = *start + place_size * TM_RINGS_MAX;
 }
 
-// The producer's view of a ring. The collector may look at the ring already: it is counted.
-static struct tm_thread producer_of(struct tm_ring *ring) {
+// The thread is the ring's producer from now on. The collector may look at the ring already: it is counted.
+static void open_ring(struct tm_thread *thread, struct tm_ring *ring) {
     if (ring->capacity == 0) {
         ring->at = ring->place;
         tm_store32(&ring->capacity, tm_load32(&ring->reserved_capacity));
     }
-    return (struct tm_thread){
-        .ring = ring, .events = tm_recording.events + ring->at, .capacity = ring->capacity, .head = tm_load64(&ring->head),
-        .tail = tm_ring_tail(ring)};
+    thread->ring = ring;
+    thread->events = tm_recording.events + ring->at;
+    thread->capacity = ring->capacity;
+    thread->head = tm_load64(&ring->head);
+    thread->tail = tm_ring_tail(ring);
 }
 
 static void use_ring(struct tm_thread *thread, uint64_t index) {
-    struct tm_thread producer = producer_of(&tm_recording.rings[index]);
-    thread->ring = producer.ring;
-    thread->events = producer.events;
-    thread->head = producer.head;
-    thread->tail = producer.tail;
-    thread->capacity = producer.capacity;
+    open_ring(thread, &tm_recording.rings[index]);
     thread->unwinder = (struct tm_unwinder *)(places + index * place_size);
     thread->shares_ring = index == 0;
     tm_turn_begin(&thread->turn, index ? index + TM_TURN_FIRST : 0);
@@ -130,7 +127,8 @@ void tm_shared_ring_unlock(void) {
 bool tm_try_shared_ring(uint32_t kind, const void *block) {
     struct tm_ring *ring = &tm_recording.rings[0];
     if (!tm_swap32(&ring->lock, 0, 1)) return false;
-    struct tm_thread nobody = producer_of(ring);
+    struct tm_thread nobody = {0};
+    open_ring(&nobody, ring);
     bool has_room = nobody.head - nobody.tail < nobody.capacity;
     if (has_room) tm_put_event(&nobody, kind, (uintptr_t)block, 0, 0);
     tm_shared_ring_unlock();

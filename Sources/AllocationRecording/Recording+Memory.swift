@@ -48,9 +48,7 @@ extension Recording {
                 refuse(shared, code, used: used)
                 break
             }
-            let ring = region.ring(index)
-            tm_store64(&ring.pointee.place, UInt64(place))
-            tm_store32(&ring.pointee.reserved_capacity, UInt32(region.ringCapacityStart))
+            Unsafe.Cursor.Memory(place: place, capacity: UInt64(region.ringCapacityStart)).grant(to: region.ring(index))
             region.rings.reserved = index + 1
             tm_store64(&shared.pointee.reserved, UInt64(index + 1))
         }

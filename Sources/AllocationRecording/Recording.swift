@@ -225,16 +225,16 @@ final class Recording {
             let claim = tm_load64(&ring.pointee.claim)
             let head = tm_load64(&ring.pointee.head)
             let count = head &- cursor.pointee.tail
+            cursor.pointee.head = head
             if count != 0 {
                 let thread = tm_load32(&ring.pointee.tid)
                 if thread != cursor.pointee.threadID { merge.setThread(ofRing: index, id: thread) }
-                guard cursor.pointee.follow(to: head) else {
+                guard cursor.pointee.follow() else {
                     giveUp("ring \(index) has impossible positions")
                     break
                 }
                 fill = max(fill, min(Double(count) / Double(cursor.pointee.capacity), 1))
             }
-            cursor.pointee.head = head
             if claim == head &+ 1 && !isFinal {
                 // An event is being written. It is not older than the one before it, nor than the last round that did not see it.
                 let floor = claim == cursor.pointee.claim ? cursor.pointee.floor : max(lastRound, cursor.pointee.floor)

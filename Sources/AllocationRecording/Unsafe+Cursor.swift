@@ -30,6 +30,12 @@ extension Unsafe {
         struct Memory: BitwiseCopyable {
             var place: Int
             var capacity: UInt64
+
+            /// The producer may have it.
+            func grant(to ring: UnsafeMutablePointer<tm_ring>) {
+                tm_store64(&ring.pointee.place, UInt64(place))
+                tm_store32(&ring.pointee.reserved_capacity, UInt32(capacity))
+            }
         }
 
         private let area: UnsafeMutablePointer<tm_event>
@@ -66,8 +72,8 @@ extension Unsafe {
             return area + (granted.place + Int(position & (granted.capacity &- 1)))
         }
 
-        /// Events up to `head` have been published. False: that cannot be.
-        mutating func follow(to head: UInt64) -> Bool {
+        /// Finds out where the events up to `head` are. False: there cannot be so many.
+        mutating func follow() -> Bool {
             let present = UInt64(tm_load32(&ring.pointee.capacity))
             if boundary == .max, present != capacity {
                 // Written before the capacity.
@@ -76,7 +82,6 @@ extension Unsafe {
                 boundary = moved
             }
             if tail == boundary { moveOn() }
-            self.head = head
             return end &- tail <= capacity && head &- end <= granted.capacity
         }
 
@@ -94,8 +99,7 @@ extension Unsafe {
 
         mutating func grant(_ memory: Memory) {
             granted = memory
-            tm_store64(&ring.pointee.place, UInt64(memory.place))
-            tm_store32(&ring.pointee.reserved_capacity, UInt32(memory.capacity))
+            memory.grant(to: ring)
         }
 
         /// What can be given back, once.

@@ -179,13 +179,7 @@ extension Unsafe {
                             let kind = ledger.kind(stack: stack, size: size, from: clock, to: freedKey >> 1)
                             let repeats = passed.end == position &- 1 && passed.kind == kind && ledger.mayPass(address, size)
                             if repeats || ledger.pass(address: address, size: size, kind: kind, clock: clock) {
-                                if !repeats {
-                                    passed.flush(to: &ledger)
-                                    passed.kind = ledger.mayRepeat(kind) ? kind : Ledger.PassedKind()
-                                } else {
-                                    passed.count &+= 1
-                                    passed.bytes &+= Int(truncatingIfNeeded: size)
-                                }
+                                if repeats { passed.add(size: size) } else { passed.begin(kind, &ledger) }
                                 key = freedKey
                                 position &+= 1
                                 passed.end = position
@@ -245,6 +239,19 @@ extension Unsafe {
             var end: UInt64 = 0
             var count = 0
             var bytes = 0
+
+            /// After the first of a kind.
+            @inline(__always)
+            mutating func begin(_ kind: Ledger.PassedKind, _ ledger: inout Ledger) {
+                flush(to: &ledger)
+                self.kind = ledger.mayRepeat(kind) ? kind : Ledger.PassedKind()
+            }
+
+            @inline(__always)
+            mutating func add(size: UInt64) {
+                count &+= 1
+                bytes &+= Int(truncatingIfNeeded: size)
+            }
 
             @inline(__always)
             mutating func flush(to ledger: inout Ledger) {
