@@ -75,15 +75,15 @@ package final class Collector: Sendable {
 
     /// Serves until `finish` was called or, with `untilIdle`, until every process seen has ended and none came for 0.2 s;
     /// then takes what is left and returns the snapshots: the first process's first, then by start.
-    /// - Parameter checkpoint: called now and then on this thread with the snapshots so far. Producers wait meanwhile when
-    ///   their rings are full.
+    /// - Parameter checkpoint: called now and then on this thread with what makes the snapshots so far. Producers wait while it does,
+    ///   when their rings are full.
     /// - Parameter examine: is given the heap of each process that waits at its end, on this thread; the process goes on.
     /// - Parameter prepare: is told now and then which modules have been seen in a process, all of them each time there is a new one,
     ///   and which new addresses in them; and when a process has ended (`true`) which addresses will be asked for.
     /// - Parameter save: writes a snapshot that another process asked for to a path, on a thread of its own; returns nil, or a
     ///   sentence about why it failed.
     package func run(
-        untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)? = nil, save: (@Sendable ([Snapshot], String) -> String?)? = nil,
+        untilIdle: Bool, checkpoint: ((() -> [Snapshot]) -> Void)? = nil, save: (@Sendable ([Snapshot], String) -> String?)? = nil,
         prepare: (([ModuleAddresses], Bool) -> Void)? = nil, examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)? = nil
     ) -> [Snapshot] {
         Service(collector: self, untilIdle: untilIdle, checkpoint: checkpoint, save: save, prepare: prepare, examine: examine).run()

@@ -14,8 +14,9 @@ extension Recording {
         var snapshot = Snapshot(process: ProcessSummary())
         snapshot.process.pid = pid
         snapshot.process.frameLimit = frameLimit
-        let moduleOfImage = readModules(into: &snapshot.modules)
-        var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
+        let modules = modules
+        snapshot.modules = modules.modules
+        var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: modules.ofImage)
         let row = merge.ledger.rows.rows[found.row]
         var cost = StackCost(stack: tree.add(row.node))
         cost.current = Tally(bytes: found.size, count: 1)

@@ -2,46 +2,27 @@
 import AllocationProfile
 
 extension Recording {
-    /// The stacks of a recording that is watched, as one growing tree: a look at 100,000 known stacks copies their figures,
-    /// nothing more.
-    struct Watch {
-        let identity = UInt64.random(in: 1 ... .max)
-        var tree: StackTree
-        /// Row 0 is none.
-        var stackOfRow: [Int32] = [0]
-    }
-
     func answer(_ cursor: WatchCursor, frameLimit: Int, at time: UInt64) -> WatchAnswer {
         var answer = WatchAnswer()
         answer.process = summary(frameLimit: frameLimit, at: time)
         answer.residentBytes = files.residentBytes() ?? 0
         answer.marks = marks.map(\.name)
-        // An image has its place before it has a name: places stay, so that what is known of a stack stays true.
-        let images = (0..<region.imagesUsed).map { region.image($0) }
-        answer.modules = images.map { $0.state == 0 ? Module(path: "") : module($0) }
-        let places = images.indices.map { images[$0].state == 0 ? -1 : Int32($0) }
-
-        var watch = self.watch ?? Watch(tree: StackTree(region: region, limit: frameLimit, moduleOfImage: places))
-        // Taken, so that it grows in place.
-        self.watch = nil
-        watch.tree.follow(region, moduleOfImage: places)
+        let modules = modules
+        answer.modules = modules.modules
+        let stacks = stacks(frameLimit: frameLimit, modules)
         let rows = merge.ledger.rows
-        let new = watch.stackOfRow.count..<max(rows.count, watch.stackOfRow.count)
-        for row in new { watch.tree.prepare(rows.rows[row].node) }
-        for row in new { watch.stackOfRow.append(watch.tree.add(rows.rows[row].node)) }
-        self.watch = watch
 
         var begin = cursor
-        if cursor.identity != watch.identity || cursor.nodes > watch.tree.nodes.count || cursor.rows > watch.stackOfRow.count - 1
-            || cursor.locations > watch.tree.locations.count
+        if cursor.identity != stacks.identity || cursor.nodes > stacks.tree.nodes.count || cursor.rows > stacks.ofRow.count - 1
+            || cursor.locations > stacks.tree.locations.count
         {
             begin = WatchCursor()
-            begin.identity = watch.identity
+            begin.identity = stacks.identity
         }
         answer.begin = begin
-        answer.newNodes = Array(watch.tree.nodes[begin.nodes...])
-        answer.newLocations = Array(watch.tree.locations[begin.locations...])
-        answer.newRows = Array(watch.stackOfRow[(begin.rows + 1)...])
+        answer.newNodes = Array(stacks.tree.nodes[begin.nodes...])
+        answer.newLocations = Array(stacks.tree.locations[begin.locations...])
+        answer.newRows = Array(stacks.ofRow[(begin.rows + 1)...])
         let width = WatchAnswer.figureCount
         answer.figures = [Int](repeating: 0, count: (rows.count - 1) * width)
         let peakNumber = merge.ledger.totals.peakNumber

@@ -46,8 +46,8 @@ final class Recording {
     private var knownThreads: Set<UInt32> = []
     var lastLook: UInt64 = 0
     var nextLargest: UInt64 = 0
-    /// Since somebody watches.
-    var watch: Watch?
+    /// Since somebody asked for them.
+    var known: Stacks?
     /// By number, without number 0.
     var threadNames: [ThreadName] = []
     var nextNaming = UInt64.max
@@ -294,7 +294,7 @@ final class Recording {
         case TM_CONTROL_RESET_PEAK.rawValue: merge.ledger.resetPeak(clock: clock)
         case TM_CONTROL_CLEAR.rawValue:
             timeline.removeAll()
-            watch = nil
+            known = nil
             isSound = merge.ledger.clear()
             merge.renumberThreads()
             threadNames = []

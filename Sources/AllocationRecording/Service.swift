@@ -10,7 +10,7 @@ import Glibc
 final class Service {
     private let collector: Collector
     private let untilIdle: Bool
-    private let checkpoint: (([Snapshot]) -> Void)?
+    private let checkpoint: ((() -> [Snapshot]) -> Void)?
     private let save: (@Sendable ([Snapshot], String) -> String?)?
     private let prepare: (([ModuleAddresses], Bool) -> Void)?
     private let examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
@@ -50,8 +50,9 @@ final class Service {
     private static let firstArrival: UInt64 = 5_000_000_000
 
     init(
-        collector: Collector, untilIdle: Bool, checkpoint: (([Snapshot]) -> Void)?, save: (@Sendable ([Snapshot], String) -> String?)?,
-        prepare: (([ModuleAddresses], Bool) -> Void)?, examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
+        collector: Collector, untilIdle: Bool, checkpoint: ((() -> [Snapshot]) -> Void)?,
+        save: (@Sendable ([Snapshot], String) -> String?)?, prepare: (([ModuleAddresses], Bool) -> Void)?,
+        examine: ((Int32, Result<FrozenHeap, RecordingError>) -> Void)?
     ) {
         self.collector = collector
         self.save = save
@@ -107,11 +108,13 @@ final class Service {
             if news.isFinished || (untilIdle && served.isEmpty && time &- lastActive >= patience) { return conclude() }
             if let checkpoint, time >= nextCheckpoint {
                 let events = eventCount
-                if events != eventsAtCheckpoint { checkpoint(snapshots(at: time)) }
-                eventsAtCheckpoint = events
-                // However large the tables are: most of the time belongs to the events.
-                let cost = SystemCalls.monotonic() &- time
-                nextCheckpoint = time &+ max(checkpointEvery, cost &* 20)
+                if events != eventsAtCheckpoint {
+                    checkpoint {
+                        eventsAtCheckpoint = events
+                        return snapshots(at: time)
+                    }
+                }
+                nextCheckpoint = time &+ checkpointEvery
             }
             var most = nap.after(fill: fill, someoneWaits: served.contains { $0.recording.someoneWaits })
             if markEvery != nil { most = min(most, nextMark > time ? nextMark - time : 0) }
@@ -126,7 +129,7 @@ final class Service {
             var wanted: [ModuleAddresses] = []
             if recording.moduleCount != served[index].announced {
                 served[index].announced = recording.moduleCount
-                wanted = recording.modules.map { ModuleAddresses(module: $0, addresses: []) }
+                wanted = recording.modules.modules.filter { !$0.path.isEmpty }.map { ModuleAddresses(module: $0, addresses: []) }
             }
             if addresses, !recording.isOver {
                 let found = recording.addresses(from: served[index].nextNode, most: Self.mostAddresses)

@@ -9,6 +9,8 @@ import CRecording
 struct StackTree {
     private(set) var nodes = [StackNode(parent: 0, location: StackNode.noLocation)]
     private(set) var locations: [Location] = []
+    /// The same, to compare with.
+    private var codes: [Code] = []
     /// Some node pointed to nowhere, or in a circle.
     private(set) var isDamaged = false
 
@@ -24,11 +26,24 @@ struct StackTree {
     private struct Known {
         var parent: UInt32 = 0
         var location: Int32 = -1
-        /// Frames from the outermost one; 0 unknown, -1 on the way.
-        var depth: Int32 = 0
         /// The snapshot's node; -1: it has none so far.
         var new: Int32 = -1
-        var flags: UInt8 = 0
+        /// Frames from the outermost one, above two flags; 0 unknown.
+        private var state: Int32 = 0
+
+        init() {}
+        init(parent: UInt32, location: Int32) { (self.parent, self.location, state) = (parent, location, Self.onTheWay) }
+
+        static let (belowCut, endedEarly, flags) = (Int32(1), Int32(2), Int32(3))
+        private static let onTheWay = Int32.min
+
+        var isUnknown: Bool { state == 0 }
+        var isOnTheWay: Bool { state & ~Self.flags == Self.onTheWay }
+        var depth: Int { Int(state >> 2) }
+        func has(_ flag: Int32) -> Bool { state & flag != 0 }
+        var flags: Int32 { state & Self.flags }
+        mutating func set(_ flag: Int32) { state |= flag }
+        mutating func set(depth: Int, flags: Int32) { state = Int32(truncatingIfNeeded: depth) << 2 | flags }
     }
     private var known: [Known]
 
@@ -38,8 +53,12 @@ struct StackTree {
     private var locationIndex = NumberIndex()
     private var path: [Int] = []
 
-    private static let belowCut: UInt8 = 1
-    private static let endedEarly: UInt8 = 2
+    /// What tells one location from another.
+    private struct Code: Equatable {
+        var address: UInt64
+        var module: Int32
+        var flags: UInt32
+    }
 
     init(region: Unsafe.Region, limit: Int, moduleOfImage: [Int32]) {
         source = region.nodeElements
@@ -56,6 +75,7 @@ struct StackTree {
         self.moduleOfImage = moduleOfImage
         guard count > 0 else { return }
         used += count
+        known.reserveCapacity(max(used, min(known.capacity * 2, used + used / 4)))
         known += repeatElement(Known(), count: count)
     }
 
@@ -67,8 +87,8 @@ struct StackTree {
     mutating func prepare(_ stack: UInt32) {
         let node = Int(stack)
         guard stack >= TM_NODE_FIRST, node < used else { return }
-        if known[node].depth == 0 { measure(node) }
-        if Int(known[node].depth) > limit {
+        if known[node].isUnknown { measure(node) }
+        if known[node].depth > limit {
             deepStacks += 1
             window = min(limit, max(Self.windowNodes / deepStacks, Self.leastWindow))
         }
@@ -85,16 +105,16 @@ struct StackTree {
             return lost()
         }
         if known[node].new >= 0 { return known[node].new }
-        if known[node].depth == 0 { measure(node) }
-        return Int(known[node].depth) <= limit ? addWhole(node) : addInnermost(node)
+        if known[node].isUnknown { measure(node) }
+        return known[node].depth <= limit ? addWhole(node) : addInnermost(node)
     }
 
     func isCut(_ stack: UInt32) -> Bool {
         guard Int(stack) < used, stack >= TM_NODE_FIRST else { return stack == TM_NODE_CUT }
-        return known[Int(stack)].flags & Self.belowCut != 0 || Int(known[Int(stack)].depth) > limit
+        return known[Int(stack)].has(Known.belowCut) || known[Int(stack)].depth > limit
     }
 
-    func endedEarly(_ stack: UInt32) -> Bool { Int(stack) < used && known[Int(stack)].flags & Self.endedEarly != 0 }
+    func endedEarly(_ stack: UInt32) -> Bool { Int(stack) < used && known[Int(stack)].has(Known.endedEarly) }
 
     // MARK: Parts
 
@@ -102,30 +122,28 @@ struct StackTree {
     private mutating func measure(_ start: Int) {
         path.removeAll(keepingCapacity: true)
         var node = start
-        while node >= Int(TM_NODE_FIRST), known[node].depth == 0 {
+        while node >= Int(TM_NODE_FIRST), known[node].isUnknown {
             let copy = source[node]
-            var own = Known(parent: copy.parent, location: location(copy), depth: -1)
+            var own = Known(parent: copy.parent, location: location(copy))
             if Int(own.parent) >= used || own.parent == TM_NODE_LOST {
                 isDamaged = true
                 own.parent = TM_NODE_NONE
             }
-            if own.parent == node || Int(own.parent) >= Int(TM_NODE_FIRST) && known[Int(own.parent)].depth == -1 {
+            if own.parent == node || Int(own.parent) >= Int(TM_NODE_FIRST) && known[Int(own.parent)].isOnTheWay {
                 isDamaged = true
                 own.parent = TM_NODE_NONE
             }
-            if own.parent == TM_NODE_NONE && UInt32(copy.flags) & TM_NODE_ENDED_EARLY != 0 { own.flags |= Self.endedEarly }
-            if own.parent == TM_NODE_CUT { own.flags |= Self.belowCut }
+            if own.parent == TM_NODE_NONE && UInt32(copy.flags) & TM_NODE_ENDED_EARLY != 0 { own.set(Known.endedEarly) }
+            if own.parent == TM_NODE_CUT { own.set(Known.belowCut) }
             known[node] = own
             path.append(node)
             node = Int(own.parent)
         }
-        var depth = node >= Int(TM_NODE_FIRST) ? known[node].depth : 0
-        var flags = node >= Int(TM_NODE_FIRST) ? known[node].flags : 0
+        var (depth, flags) = node >= Int(TM_NODE_FIRST) ? (known[node].depth, known[node].flags) : (0, 0)
         for node in path.reversed() {
-            depth &+= 1
+            depth += 1
             flags |= known[node].flags
-            known[node].depth = depth
-            known[node].flags = flags
+            known[node].set(depth: depth, flags: flags)
         }
     }
 
@@ -140,7 +158,7 @@ struct StackTree {
         for node in path.reversed() {
             // A recording has each stack once. Only outermost frames may differ in nothing that a snapshot knows of, and stacks
             // that were cut: the others need no search for what is there already.
-            if new == 0 || known[node].flags & Self.belowCut != 0 {
+            if new == 0 || known[node].has(Known.belowCut) {
                 new = child(of: new, known[node].location)
             } else {
                 nodes.append(StackNode(parent: new, location: known[node].location))
@@ -187,11 +205,12 @@ struct StackTree {
     private mutating func location(_ node: tm_node) -> Int32 {
         let flags = UInt32(node.flags) & (TM_NODE_ASYNC | TM_NODE_SIGNAL)
         let module = Int(node.image) < moduleOfImage.count ? moduleOfImage[Int(node.image)] : -1
-        let location = Location(node, module: module)
+        let code = Code(address: node.pc, module: module, flags: flags)
         let hash = NumberIndex.hash(node.pc ^ UInt64(flags) << 56 ^ UInt64(UInt16(truncatingIfNeeded: module)) << 40)
-        if let same = locationIndex.find(hash, { locations[Int($0)] == location }) { return same }
+        if let same = locationIndex.find(hash, { codes[Int($0)] == code }) { return same }
         let number = Int32(truncatingIfNeeded: locations.count)
-        locations.append(location)
+        locations.append(Location(node, module: module))
+        codes.append(code)
         locationIndex.add(number, hash)
         return number
     }
@@ -202,49 +221,5 @@ extension Location {
     init(_ node: tm_node, module: Int32) {
         let flags = UInt32(node.flags)
         self.init(address: node.pc, module: module, isExact: flags & TM_NODE_SIGNAL != 0, isAsync: flags & TM_NODE_ASYNC != 0)
-    }
-}
-
-/// Finds the numbers of things by what they are: open addressing.
-private struct NumberIndex {
-    /// Number in the low half, plus one; its hash in the high half, so that a thing is looked at only when it is very probably
-    /// the right one.
-    private var slots = [UInt64](repeating: 0, count: 1 << 12)
-    private var count = 0
-
-    func find(_ hash: UInt64, _ isRight: (Int32) -> Bool) -> Int32? {
-        let mask = slots.count - 1
-        var slot = Int(hash) & mask
-        while slots[slot] != 0 {
-            let number = Int32(truncatingIfNeeded: slots[slot] &- 1)
-            if slots[slot] >> 32 == hash && isRight(number) { return number }
-            slot = (slot + 1) & mask
-        }
-        return nil
-    }
-
-    mutating func add(_ number: Int32, _ hash: UInt64) {
-        count += 1
-        if count > slots.count / 2 { grow() }
-        put(hash << 32 | UInt64(UInt32(bitPattern: number)) &+ 1)
-    }
-
-    private mutating func put(_ entry: UInt64) {
-        let mask = slots.count - 1
-        var slot = Int(entry >> 32) & mask
-        while slots[slot] != 0 { slot = (slot + 1) & mask }
-        slots[slot] = entry
-    }
-
-    private mutating func grow() {
-        let old = slots
-        slots = [UInt64](repeating: 0, count: old.count * 4)
-        for entry in old where entry != 0 { put(entry) }
-    }
-
-    /// 32 bits.
-    static func hash(_ key: UInt64) -> UInt64 {
-        let mixed = (key &* 0x9e37_79b9_7f4a_7c15).byteSwapped
-        return (mixed &* 0xd6e8_feb8_6659_fd93) >> 32
     }
 }

@@ -255,17 +255,18 @@ extension Unsafe {
             histogramCount += 1
         }
 
-        /// A key for each of a row's histograms: equal keys mean equal counts. Nil where it takes more than two buckets.
-        func histogramKeys(_ row: Int) -> (sizes: UInt64?, lifetimes: UInt64?) {
+        /// A key for each of a row's histograms: equal keys mean equal counts. Nil where one takes more than two buckets.
+        func histogramKeys(_ row: Int) -> (sizes: UInt64, lifetimes: UInt64)? {
             let slots = self.slots(row)
-            if slots[0] & Detail.tagMask == Detail.fullTag { return (nil, nil) }
-            var sizes: UInt64? = 0
-            var lifetimes: UInt64? = 0
-            for index in 0..<Detail.slotCount where slots[index] != 0 {
-                let isSize = Int(slots[index] & Detail.tagMask) <= StackCost.sizeBuckets
+            if slots[0] & Detail.tagMask == Detail.fullTag { return nil }
+            var (sizes, lifetimes) = (UInt64(0), UInt64(0))
+            for index in 0..<Detail.slotCount {
+                let slot = slots[index]
+                if slot == 0 { break }
+                let isSize = Int(slot & Detail.tagMask) <= StackCost.sizeBuckets
                 let old = isSize ? sizes : lifetimes
-                let new = old.flatMap { $0 >> 32 == 0 ? $0 << 32 | UInt64(slots[index]) : nil }
-                if isSize { sizes = new } else { lifetimes = new }
+                if old >> 32 != 0 { return nil }
+                if isSize { sizes = old << 32 | UInt64(slot) } else { lifetimes = old << 32 | UInt64(slot) }
             }
             return (sizes, lifetimes)
         }

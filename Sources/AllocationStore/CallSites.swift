@@ -7,30 +7,27 @@ struct CallSites {
     private var sites: [Int32]
 
     init(_ snapshot: Snapshot) {
-        var users = [Int32](repeating: -1, count: snapshot.nodes.count)
-        sites = users
-        var firstFrames: [Int32] = []
+        // Of each location: its first frame, and its first one that is not system code.
+        var innermost: [Int32] = []
+        var user: [Int32] = []
         var count: Int32 = 0
         for location in snapshot.locations {
-            firstFrames.append(count)
+            innermost.append(location.frames.isEmpty ? -1 : count)
+            user.append(location.frames.firstIndex { !$0.isSystem }.map { count + Int32($0) } ?? -1)
             count += Int32(location.frames.count)
         }
-        for (index, node) in snapshot.nodes.enumerated().dropFirst() {
-            var innermost: Int32 = -1
-            if node.location >= 0, Int(node.location) < snapshot.locations.count {
-                let frames = snapshot.locations[Int(node.location)].frames
-                let first = firstFrames[Int(node.location)]
-                if !frames.isEmpty { innermost = first }
-                if let user = frames.firstIndex(where: { !$0.isSystem }) { users[index] = first + Int32(user) }
-            }
+        var users = [Int32](repeating: -1, count: snapshot.nodes.count)
+        sites = users
+        for index in snapshot.nodes.indices.dropFirst() {
+            let node = snapshot.nodes[index]
+            let location = Int(node.location)
+            let isNamed = innermost.indices.contains(location)
+            if isNamed { users[index] = user[location] }
             if users[index] < 0, node.parent >= 0, node.parent < index { users[index] = users[Int(node.parent)] }
-            sites[index] = users[index] >= 0 ? users[index] : innermost
+            sites[index] = users[index] >= 0 ? users[index] : isNamed ? innermost[location] : -1
         }
     }
 
-    /// Number of the frame in order of the snapshot's locations; nil where the stack has no named frame.
-    subscript(stack: Int32) -> Int? {
-        guard stack >= 0, Int(stack) < sites.count, sites[Int(stack)] >= 0 else { return nil }
-        return Int(sites[Int(stack)])
-    }
+    /// Number of the frame in order of the snapshot's locations; -1 where the stack has no named frame.
+    subscript(stack: Int32) -> Int32 { stack >= 0 && Int(stack) < sites.count ? sites[Int(stack)] : -1 }
 }

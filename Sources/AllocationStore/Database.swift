@@ -106,13 +106,17 @@ final class Statement {
         }
     }
 
-    func set(_ index: Int32, _ value: [UInt8]) {
+    func set(_ index: Int32, _ value: [UInt8]) { value.withUnsafeBytes { setBytes(index, $0) } }
+    /// The bytes of the numbers as they lie in memory.
+    func set(_ index: Int32, _ value: [UInt64]) { value.withUnsafeBytes { setBytes(index, $0) } }
+
+    private func setBytes(_ index: Int32, _ bytes: UnsafeRawBufferPointer) {
         // An empty array may have no address, which SQLite would take for NULL.
-        guard !value.isEmpty else {
+        if bytes.isEmpty {
             sqlite3_bind_zeroblob(handle, index + 1, 0)
-            return
+        } else {
+            sqlite3_bind_blob64(handle, index + 1, bytes.baseAddress, UInt64(bytes.count), csqlite_transient())
         }
-        sqlite3_bind_blob64(handle, index + 1, value, UInt64(value.count), csqlite_transient())
     }
 
     /// Inserts the row that was set.
@@ -157,6 +161,13 @@ final class Statement {
     }
 
     func bytes(_ index: Int32, _ budget: inout Int) throws(StoreError) -> [UInt8] { [UInt8](try blob(index, &budget)) }
+
+    /// Bytes as numbers, as they lie in memory; nil when they are no whole number of them.
+    func words(_ index: Int32, _ budget: inout Int) throws(StoreError) -> [UInt64]? {
+        let bytes = try blob(index, &budget)
+        guard bytes.count % 8 == 0 else { return nil }
+        return (0..<bytes.count / 8).map { bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) }
+    }
 
     /// What `decode` makes of bytes, which often are bytes that it was given before.
     func decoded<Value>(

@@ -15,17 +15,6 @@ enum Histogram {
         return bytes
     }
 
-    /// The histogram that was encoded last: one after the other is often the same.
-    struct Last {
-        private var counts: [UInt64] = []
-        private var encoded: [UInt8] = []
-
-        mutating func bytes(of counts: [UInt64]) -> [UInt8] {
-            if counts != self.counts { (self.counts, encoded) = (counts, Histogram.encoded(counts)) }
-            return encoded
-        }
-    }
-
     /// Exactly `count` numbers; nil when the bytes are anything else.
     static func decoded(_ bytes: [UInt8], count: Int) -> [UInt64]? {
         var counts: [UInt64] = []

@@ -50,6 +50,7 @@ final class Insertion {
         func set(_ column: Int32, _ value: Double) { statement.set(offset + column, value) }
         func set(_ column: Int32, _ value: String) { statement.set(offset + column, value) }
         func set(_ column: Int32, _ value: [UInt8]) { statement.set(offset + column, value) }
+        func set(_ column: Int32, _ value: [UInt64]) { statement.set(offset + column, value) }
         func setNull(_ column: Int32) { statement.setNull(offset + column) }
         func insert() throws(StoreError) { if isLast { try statement.insert() } }
     }

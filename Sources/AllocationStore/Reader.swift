@@ -195,17 +195,15 @@ struct Reader {
         var (process, first) = (0, 0)
         var isLast = false
         try forEach(Schema.nodes) { row throws(StoreError) in
-            let bytes = try row.bytes(1, &budget)
-            let count = bytes.count / PackedNodes.size
-            guard !isLast, count > 0, count <= PackedNodes.perRow, bytes.count % PackedNodes.size == 0 else {
-                throw damaged("a row of nodes has \(bytes.count) bytes")
+            guard !isLast, let words = try row.words(1, &budget), !words.isEmpty, words.count <= PackedNodes.perRow else {
+                throw damaged("a row of nodes has the wrong size")
             }
-            isLast = count < PackedNodes.perRow
-            for place in 0..<count {
+            isLast = words.count < PackedNodes.perRow
+            for word in words {
                 guard process < nodeCounts.count, nodes.count < Int32.max else { throw damaged("there are nodes of no process") }
                 let index = nodes.count
                 _ = numbering.add(to: process)
-                let (number, location) = PackedNodes.node(place, of: bytes)
+                let (number, location) = PackedNodes.node(word)
                 let parent = number - first
                 guard parent >= 0, parent < max(index, 1) else { throw damaged("a node has no parent before it") }
                 var found = Int32(truncatingIfNeeded: location)
@@ -242,29 +240,58 @@ struct Reader {
         return numbering
     }
 
+    /// Who is charged, and where.
+    private struct Place {
+        var process: Int
+        var domain: Int
+        var thread: Int32
+    }
+
     private mutating func readCosts(_ nodes: Numbering, _ threads: Numbering) throws(StoreError) {
-        var (snapshots, budget) = (take(), budget)
-        var (sizes, lifetimes) = (Recent<[UInt64]>(), Recent<[UInt64]>())
-        _ = try readGrouped(Schema.cost, snapshots.count) { row, process throws(StoreError) in
-            guard let stack = nodes.index(of: try row.integer(2), in: process) else { throw damaged("a cost has no stack") }
-            guard let thread = threads.index(of: try row.integer(17), in: process) else { throw damaged("a cost has no thread") }
-            var cost = StackCost(stack: stack)
-            (cost.domain, cost.thread) = (try row.domain(16), thread)
-            if let last = snapshots[process].costs.last,
-                (last.stack, last.domain, last.thread) >= (cost.stack, cost.domain, cost.thread)
-            {
-                throw damaged("cost is out of order")
-            }
-            cost.current = try row.tally(4)
-            cost.peak = try row.tally(6)
-            cost.total = try row.tally(8)
-            cost.temporary = try row.tally(10)
-            cost.growth = try row.tally(12)
-            cost.sizes = try histogram(row, 14, StackCost.sizeBuckets, &budget, &sizes)
-            cost.lifetimes = try histogram(row, 15, StackCost.lifetimeBuckets, &budget, &lifetimes)
-            snapshots[process].costs.append(cost)
+        var snapshots = take()
+        var places: [Place] = []
+        _ = try readGrouped(Schema.place, snapshots.count) { row, process throws(StoreError) in
+            guard let thread = threads.index(of: try row.integer(5), in: process) else { throw damaged("a place has no thread") }
+            places.append(Place(process: process, domain: try row.domain(4), thread: thread))
         }
-        (self.snapshots, self.budget) = (snapshots, budget)
+        let figures = try readFigures()
+        var (process, costs) = (0, [StackCost]())
+        try forEach(Schema.cost) { row throws(StoreError) in
+            let (number, kind) = (try row.integer(2), try row.integer(3))
+            guard places.indices.contains(number), figures.indices.contains(kind) else { throw damaged("a cost has no place or figures") }
+            let place = places[number]
+            if place.process != process {
+                guard place.process > process else { throw damaged("cost is out of order") }
+                snapshots[process].costs = costs
+                (process, costs) = (place.process, [])
+            }
+            guard let stack = nodes.index(of: try row.integer(1), in: process) else { throw damaged("a cost has no stack") }
+            var cost = figures[kind]
+            (cost.stack, cost.domain, cost.thread) = (stack, place.domain, place.thread)
+            if !costs.isEmpty, !costs[costs.count - 1].isBefore(cost) { throw damaged("cost is out of order") }
+            costs.append(cost)
+        }
+        if !costs.isEmpty { snapshots[process].costs = costs }
+        self.snapshots = snapshots
+    }
+
+    /// Costs that still have no stack.
+    private mutating func readFigures() throws(StoreError) -> [StackCost] {
+        var (figures, budget) = ([StackCost](), budget)
+        var (sizes, lifetimes) = (Recent<[UInt64]>(), Recent<[UInt64]>())
+        try forEach(Schema.figures) { row throws(StoreError) in
+            var cost = StackCost(stack: 0)
+            cost.current = try row.tally(1)
+            cost.peak = try row.tally(3)
+            cost.total = try row.tally(5)
+            cost.temporary = try row.tally(7)
+            cost.growth = try row.tally(9)
+            cost.sizes = try histogram(row, 11, StackCost.sizeBuckets, &budget, &sizes)
+            cost.lifetimes = try histogram(row, 12, StackCost.lifetimeBuckets, &budget, &lifetimes)
+            figures.append(cost)
+        }
+        self.budget = budget
+        return figures
     }
 
     /// Stacks that allocated once or twice have the histograms of many others.
@@ -411,5 +438,12 @@ extension Statement {
 
     fileprivate func tally(_ column: Int32) throws(StoreError) -> Tally {
         Tally(bytes: try amount(column), count: try amount(column + 1))
+    }
+}
+
+extension StackCost {
+    /// In the order of a snapshot's costs.
+    fileprivate func isBefore(_ other: StackCost) -> Bool {
+        (stack, domain, thread) < (other.stack, other.domain, other.thread)
     }
 }

@@ -5,7 +5,7 @@ enum Schema {
     /// "TMAL" in the database header, where `file` and we recognize the format.
     static let applicationID = 0x544D_414C
     /// Increased when an older reader would misread the file.
-    static let version = 3
+    static let version = 4
 
     /// One table. Its rows are numbered from 0 without gaps, in the order of what they describe.
     struct Table {
@@ -63,12 +63,16 @@ enum Schema {
         "domain", "process INTEGER NOT NULL", "number INTEGER NOT NULL", "allocations INTEGER NOT NULL", "frees INTEGER NOT NULL",
         "bytes_allocated INTEGER NOT NULL", "bytes_freed INTEGER NOT NULL", "current_bytes INTEGER NOT NULL",
         "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL")
-    static let cost = Table(
-        "cost", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "site INTEGER", "current_bytes INTEGER NOT NULL",
-        "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL", "peak_count INTEGER NOT NULL", "total_bytes INTEGER NOT NULL",
-        "total_count INTEGER NOT NULL", "temporary_bytes INTEGER NOT NULL", "temporary_count INTEGER NOT NULL",
-        "growth_bytes INTEGER NOT NULL", "growth_count INTEGER NOT NULL", "sizes BLOB", "lifetimes BLOB",
-        "domain INTEGER NOT NULL", "thread INTEGER NOT NULL", "location INTEGER")
+    // Most stacks allocate through few places and have the figures of many others: the tables of both are small, and the row that
+    // each stack needs is short.
+    static let place = Table(
+        "place", "process INTEGER NOT NULL", "site INTEGER", "location INTEGER", "domain INTEGER NOT NULL", "thread INTEGER NOT NULL")
+    static let figures = Table(
+        "figures", "current_bytes INTEGER NOT NULL", "current_count INTEGER NOT NULL", "peak_bytes INTEGER NOT NULL",
+        "peak_count INTEGER NOT NULL", "total_bytes INTEGER NOT NULL", "total_count INTEGER NOT NULL",
+        "temporary_bytes INTEGER NOT NULL", "temporary_count INTEGER NOT NULL", "growth_bytes INTEGER NOT NULL",
+        "growth_count INTEGER NOT NULL", "sizes BLOB", "lifetimes BLOB")
+    static let cost = Table("cost", "stack INTEGER NOT NULL", "place INTEGER NOT NULL", "figures INTEGER NOT NULL")
     static let generation = Table("generation", "process INTEGER NOT NULL", "name INTEGER NOT NULL", "start REAL NOT NULL")
     static let alive = Table(
         "alive", "process INTEGER NOT NULL", "stack INTEGER NOT NULL", "generation INTEGER NOT NULL", "bytes INTEGER NOT NULL",
@@ -82,8 +86,8 @@ enum Schema {
     static let momentStack = Table("moment_stack", "moment INTEGER NOT NULL", "stack INTEGER NOT NULL", "bytes INTEGER NOT NULL")
 
     static let tables = [
-        file, text, process, argument, warning, module, location, frame, nodes, thread, domain, cost, generation, alive, object, moment,
-        momentStack,
+        file, text, process, argument, warning, module, location, frame, nodes, thread, domain, place, figures, cost, generation, alive,
+        object, moment, momentStack,
     ]
 
     /// For people with `sqlite3`: the same with names instead of numbers. Never read by us.
@@ -101,12 +105,13 @@ enum Schema {
         FROM frame f LEFT JOIN text fn ON fn.id = f.function LEFT JOIN text fl ON fl.id = f.file LEFT JOIN text m ON m.id = f.module
         """,
         """
-        CREATE VIEW stacks AS SELECT c.process, c.stack, f.function, f.file, f.line, coalesce(f.module, t.value) AS module,
-            iif(f.frame IS NULL, l.address - coalesce(m.bias, 0), NULL) AS address, c.current_bytes, c.current_count, c.peak_bytes,
-            c.peak_count, c.total_bytes, c.total_count, c.temporary_bytes, c.temporary_count,
-            c.domain, th.tid, tn.value AS thread
-        FROM cost c JOIN thread th ON th.id = c.thread JOIN text tn ON tn.id = th.name
-            LEFT JOIN frames f ON f.frame = c.site LEFT JOIN location l ON l.id = c.location
+        CREATE VIEW stacks AS SELECT p.process, c.stack, f.function, f.file, f.line, coalesce(f.module, t.value) AS module,
+            iif(f.frame IS NULL, l.address - coalesce(m.bias, 0), NULL) AS address, g.current_bytes, g.current_count, g.peak_bytes,
+            g.peak_count, g.total_bytes, g.total_count, g.temporary_bytes, g.temporary_count,
+            p.domain, th.tid, tn.value AS thread
+        FROM cost c JOIN place p ON p.id = c.place JOIN figures g ON g.id = c.figures
+            JOIN thread th ON th.id = p.thread JOIN text tn ON tn.id = th.name
+            LEFT JOIN frames f ON f.frame = p.site LEFT JOIN location l ON l.id = p.location
             LEFT JOIN module m ON m.id = l.module LEFT JOIN text t ON t.id = m.path
         """,
         """

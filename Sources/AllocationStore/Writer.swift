@@ -15,12 +15,10 @@ struct Writer {
     private let nodes: Insertion
     /// Nodes so far, in all processes, and those that do not fill a row yet.
     private var nodeCount = 0
-    private var packed: [UInt8] = []
-    private var sizes = Histogram.Last()
-    private var lifetimes = Histogram.Last()
+    private var packed: [UInt64] = []
     private let thread: Insertion
     private let domain: Insertion
-    private let cost: Insertion
+    private let costs: CostTables
     private let generation: Insertion
     private let alive: Insertion
     private let object: Insertion
@@ -54,7 +52,7 @@ struct Writer {
         nodes = try Insertion(database, Schema.nodes)
         thread = try Insertion(database, Schema.thread)
         domain = try Insertion(database, Schema.domain)
-        cost = try Insertion(database, Schema.cost)
+        costs = try CostTables(database)
         generation = try Insertion(database, Schema.generation)
         alive = try Insertion(database, Schema.alive)
         object = try Insertion(database, Schema.object)
@@ -94,10 +92,10 @@ struct Writer {
         try location.expect(snapshot.locations.count)
         for location in snapshot.locations { try add(location, process, firstModule) }
         let firstNode = nodeCount
-        func locationNumber(_ node: StackNode) -> Int { node.location < 0 ? Int(node.location) : firstLocation + Int(node.location) }
         for node in snapshot.nodes {
-            PackedNodes.append(parent: firstNode + Int(node.parent), location: locationNumber(node), to: &packed)
-            if packed.count == PackedNodes.perRow * PackedNodes.size { try addPacked() }
+            let location = node.location < 0 ? Int(node.location) : firstLocation + Int(node.location)
+            packed.append(PackedNodes.word(parent: firstNode + Int(node.parent), location: location))
+            if packed.count == PackedNodes.perRow { try addPacked() }
         }
         nodeCount += snapshot.nodes.count
         let firstThread = self.thread.count
@@ -109,13 +107,8 @@ struct Writer {
             row.set(3, name)
             try row.insert()
         }
-        let sites = CallSites(snapshot)
-        try cost.expect(snapshot.costs.count)
-        for cost in snapshot.costs {
-            let location = snapshot.nodes.indices.contains(Int(cost.stack)) ? locationNumber(snapshot.nodes[Int(cost.stack)]) : -1
-            let place = (site: sites[cost.stack].map { firstFrame + $0 }, location: location < 0 ? nil : location)
-            try add(cost, process, firstNode, place, firstThread)
-        }
+        try costs.add(
+            snapshot, .init(process: process, location: firstLocation, frame: firstFrame, node: firstNode, thread: firstThread))
         try addHistory(snapshot, process, firstNode, firstThread)
     }
 
@@ -193,27 +186,6 @@ struct Writer {
             row.set(9, frame.isSystem)
             try row.insert()
         }
-    }
-
-    private mutating func add(
-        _ cost: StackCost, _ process: Int, _ firstNode: Int, _ place: (site: Int?, location: Int?), _ firstThread: Int
-    ) throws(StoreError) {
-        let row = self.cost.next()
-        row.set(1, process)
-        row.set(2, firstNode + Int(cost.stack))
-        if let site = place.site { row.set(3, site) } else { row.setNull(3) }
-        var column: Int32 = 4
-        for tally in [cost.current, cost.peak, cost.total, cost.temporary, cost.growth] {
-            row.set(column, tally.bytes)
-            row.set(column + 1, tally.count)
-            column += 2
-        }
-        if cost.sizes.isEmpty { row.setNull(14) } else { row.set(14, sizes.bytes(of: cost.sizes)) }
-        if cost.lifetimes.isEmpty { row.setNull(15) } else { row.set(15, lifetimes.bytes(of: cost.lifetimes)) }
-        row.set(16, cost.domain)
-        row.set(17, firstThread + Int(cost.thread))
-        if let location = place.location { row.set(18, location) } else { row.setNull(18) }
-        try row.insert()
     }
 
     private mutating func addHistory(_ snapshot: Snapshot, _ process: Int, _ firstNode: Int, _ firstThread: Int) throws(StoreError) {

@@ -32,15 +32,18 @@ final class OutputFile: Sendable {
     }
 
     /// Writes an intermediate state in the background. Skipped while the last one is still being written, and so that
-    /// writing takes a twentieth of the time at most.
-    func checkpoint(_ snapshots: [Snapshot]) {
-        guard earliest.withLock({ $0 }) <= .now,
+    /// making and writing them take a twentieth of the time at most.
+    func checkpoint(_ snapshots: () -> [Snapshot]) {
+        let start = ContinuousClock.now
+        guard earliest.withLock({ $0 }) <= start,
             isBusy.compareExchange(expected: false, desired: true, ordering: .acquiring).exchanged
         else { return }
+        let made = snapshots()
         let thread = Unsafe.startThread(lowPriority: true) { [self] in
             // A full disk may have room again by the end: only the last write counts.
-            let cost = ContinuousClock().measure { try? write(snapshots, complete: false) }
-            earliest.withLock { $0 = .now.advanced(by: cost * 20) }
+            try? write(made, complete: false)
+            let end = ContinuousClock.now
+            earliest.withLock { $0 = end.advanced(by: start.duration(to: end) * 20) }
             isBusy.store(false, ordering: .releasing)
         }
         if let thread { thread.detach() } else { isBusy.store(false, ordering: .releasing) }

@@ -78,8 +78,7 @@ final class Recording {
     /// What a program with one thread reserves when it starts.
     static let smallestRoom: UInt64 = 256 << 10
 
-    /// Checkpoints come early, as short runs are killed too; they take a small part of the time at most, and the file
-    /// spreads its writes out by itself.
+    /// Checkpoints come early, as short runs are killed too; the file spreads them out by itself.
     static func options(frameLimit: Int, markEvery: Duration? = nil, awaited: Int32? = nil) -> CollectorOptions {
         CollectorOptions(
             frameLimit: frameLimit, markEvery: markEvery, checkpointEvery: .milliseconds(500), awaited: awaited,

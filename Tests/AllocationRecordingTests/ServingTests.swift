@@ -30,7 +30,10 @@ import Testing
         }
 
         private func work() {
-            let snapshots = collector.run(untilIdle: untilIdle) { _ in self.checkpoints.add(1, ordering: .relaxed) }
+            let snapshots = collector.run(untilIdle: untilIdle) { snapshots in
+                _ = snapshots()
+                self.checkpoints.add(1, ordering: .relaxed)
+            }
             result.withLock { $0 = snapshots }
         }
 

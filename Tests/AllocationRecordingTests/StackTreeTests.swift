@@ -112,4 +112,59 @@ import Testing
         #expect(result.costs.reduce(0) { $0 + $1.total.count } == 4)
         #expect(result.process.warnings.count == 1)
     }
+
+    @Test func `a later snapshot has the stacks of an earlier one and those that came since`() throws {
+        let outer = program.addStack([1, 2])
+        program.allocate(0x1000, 1, stack: program.addNode(parent: outer, pc: 3))
+        let recording = try program.recording()
+        defer { recording.free() }
+        _ = recording.round()
+        let first = recording.snapshot(frameLimit: 8, at: 0)
+        #expect(stacks(first) == ["1;2;3": 1])
+        program.allocate(0x2000, 2, stack: outer)
+        program.allocate(0x3000, 4, stack: program.addNode(parent: outer, pc: 4))
+        program.allocate(0x4000, 8, stack: program.addStack([1, 2]))
+        _ = recording.round()
+        let second = recording.snapshot(frameLimit: 8, at: 0)
+        #expect(stacks(second) == ["1;2;3": 1, "1;2": 10, "1;2;4": 4])
+        #expect(Array(second.nodes.prefix(first.nodes.count)) == first.nodes)
+        #expect(stacks(first) == ["1;2;3": 1])
+        // Another limit is another tree.
+        #expect(stacks(recording.snapshot(frameLimit: 2, at: 0)) == ["cut;2;3": 1, "1;2": 10, "cut;2;4": 4])
+        #expect(stacks(recording.snapshot(frameLimit: 8, at: 0)) == stacks(second))
+    }
+
+    @Test func `stacks are cut shorter when very many deep ones have come since the last snapshot`() throws {
+        var options = FakeProgram.Options()
+        options.nodesReserved = options.nodes
+        let program = FakeProgram(options)
+        _ = program.addRing()
+        let limit = 300
+        let outer = program.addStack((1...UInt64(limit)).map { $0 })
+        let recording = try program.recording()
+        defer { recording.free() }
+        func allocate(_ numbers: Range<UInt64>) {
+            for number in numbers {
+                program.allocate(0x1000 + number << 12, 1, stack: program.addNode(parent: outer, pc: 1_000_000 + number))
+                program.free(0x1000 + number << 12)
+                if number % 16 == 15 { _ = recording.round() }
+            }
+        }
+        func depths(_ snapshot: Snapshot) -> Set<Int> {
+            Set(
+                snapshot.costs.map { cost in
+                    var (depth, node) = (0, cost.stack)
+                    while node != 0, snapshot.nodes[Int(node)].location >= 0 {
+                        (depth, node) = (depth + 1, snapshot.nodes[Int(node)].parent)
+                    }
+                    return depth
+                })
+        }
+        allocate(0..<16)
+        #expect(depths(recording.snapshot(frameLimit: limit, at: 0)) == [limit])
+        allocate(16..<16_000)
+        let second = recording.snapshot(frameLimit: limit, at: 0)
+        #expect(depths(second) == [4_000_000 / 16_000])
+        #expect(second.process.truncatedStacks == 16_000)
+    }
 }

@@ -56,7 +56,7 @@ import Testing
         let file = try SnapshotFile.create(at: scratch("a.tmalloc"), force: false)
         let header = bytes(of: file.path)
         #expect(header[68..<72].elementsEqual("TMAL".utf8))
-        #expect(header[60..<64].elementsEqual([0, 0, 0, 3]))
+        #expect(header[60..<64].elementsEqual([0, 0, 0, 4]))
     }
 
     @Test func overwritesOnlyWhenForced() throws {
@@ -192,7 +192,30 @@ import Testing
             let rows = sql(file.path, String(query))
             #expect(!rows.isEmpty && rows.first?.hasPrefix("error") == false, "\(query) answers \(rows)")
         }
-        sql(file.path, "UPDATE cost SET current_bytes=1000 WHERE stack=2")
+        sql(file.path, "UPDATE figures SET current_bytes=1000 WHERE id=(SELECT figures FROM cost WHERE stack=2)")
         #expect(queries.last.map { sql(file.path, String($0)) } == ["0|malloc|NULL|NULL", "1|parse|parse.c|7"])
+    }
+
+    @Test func `equal figures and equal places are stored once`() throws {
+        var snapshot = Snapshot(process: ProcessSummary())
+        snapshot.locations = [Location(address: 1, module: -1), Location(address: 2, module: -1)]
+        snapshot.threads.append(TracedThread(id: 7, name: "worker"))
+        snapshot.nodes += (0..<100).map { StackNode(parent: $0, location: $0 % 2) }
+        for stack in 1...100 as ClosedRange<Int32> {
+            for thread in 0...1 as ClosedRange<Int32> {
+                var cost = StackCost(stack: stack)
+                cost.thread = thread
+                cost.total = Tally(bytes: 10, count: stack == 50 ? 2 : 1)
+                cost.lifetimes = [UInt64](repeating: stack == 60 ? 1 : 0, count: StackCost.lifetimeBuckets)
+                cost.sizes = [UInt64](repeating: stack == 70 ? 1 : 0, count: StackCost.sizeBuckets)
+                snapshot.costs.append(cost)
+            }
+        }
+        let file = try SnapshotFile.create(at: scratch("a.tmalloc"), force: false)
+        try file.write([snapshot, snapshot], complete: true)
+        #expect(sql(file.path, "SELECT count(*) FROM cost") == ["400"])
+        #expect(sql(file.path, "SELECT count(*) FROM figures") == ["8"])
+        #expect(sql(file.path, "SELECT count(*) FROM place") == ["8"])
+        #expect(try SnapshotFile.read(file.path).snapshots.map(\.costs) == [snapshot.costs, snapshot.costs])
     }
 }

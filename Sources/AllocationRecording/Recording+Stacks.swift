@@ -1,0 +1,61 @@
+// Recording+Stacks.swift: the stacks of a recording as one growing tree, for all who ask.
+import AllocationProfile
+
+extension Recording {
+    /// What was asked for once is there the next time: a look at 100,000 known stacks copies their figures, nothing more.
+    struct Stacks {
+        let identity = UInt64.random(in: 1 ... .max)
+        let frameLimit: Int
+        var tree: StackTree
+        /// By row of the ledger. Row 0 is none.
+        var ofRow: [Int32] = [0]
+
+        fileprivate init(_ region: Unsafe.Region, frameLimit: Int, moduleOfImage: [Int32]) {
+            self.frameLimit = frameLimit
+            tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
+        }
+
+        /// False: so many deep stacks are new that all need to be cut shorter than those that are here.
+        fileprivate mutating func follow(_ rows: Unsafe.StackRows) -> Bool {
+            let new = ofRow.count..<max(rows.count, ofRow.count)
+            let window = tree.window
+            for row in new { tree.prepare(rows.rows[row].node) }
+            if tree.window != window, ofRow.count > 1 { return false }
+            for row in new { ofRow.append(tree.add(rows.rows[row].node)) }
+            return true
+        }
+    }
+
+    /// The stacks of all rows that there are now. Costs about 0.1 microseconds for a node that is new, and for a new row.
+    func stacks(frameLimit: Int, _ modules: ModuleTable) -> Stacks {
+        func empty() -> Stacks { Stacks(region, frameLimit: frameLimit, moduleOfImage: modules.ofImage) }
+        // Taken, so that it grows in place.
+        var stacks = known?.frameLimit == frameLimit ? known! : empty()
+        known = nil
+        stacks.tree.follow(region, moduleOfImage: modules.ofImage)
+        if !stacks.follow(merge.ledger.rows) {
+            stacks = empty()
+            _ = stacks.follow(merge.ledger.rows)
+        }
+        known = stacks
+        return stacks
+    }
+
+    /// The modules seen so far, each where its image is: an image has its place before it has a name, and places stay, so that what
+    /// is known of a stack stays true.
+    struct ModuleTable {
+        var modules: [Module] = []
+        /// -1: it has no name so far.
+        var ofImage: [Int32] = []
+    }
+
+    var modules: ModuleTable {
+        var table = ModuleTable()
+        for index in 0..<region.imagesUsed {
+            let image = region.image(index)
+            table.modules.append(image.state == 0 ? Module(path: "") : module(image))
+            table.ofImage.append(image.state == 0 ? -1 : Int32(index))
+        }
+        return table
+    }
+}
