@@ -57,7 +57,7 @@ enum Unsafe {
 
         /// Random access to a large table misses the TLB on nearly every event with small pages.
         private func adviseHugePages() {
-            if byteCount >= 4 << 20 { madvise(base, byteCount, MADV_HUGEPAGE) }
+            if byteCount >= 2 << 20 { madvise(base, byteCount, MADV_HUGEPAGE) }
         }
     }
 

@@ -11,11 +11,12 @@ from benchmark.measurement import Failure, Memory
 
 @dataclass
 class Row:
-    """A workload under one tracer."""
+    """A workload under one tracer. Figures are medians over the rounds; what is compared is compared within each round, as the
+    machine is faster in one than in another."""
 
     workload: str
     tracer: str
-    wall: float  # medians, seconds
+    wall: float  # seconds
     cpu: float
     added_wall: float = 0
     added_cpu: float = 0
@@ -31,6 +32,14 @@ class Row:
     samples: list = field(default_factory=list)
 
 
+# Seconds. What takes less, a few milliseconds of the machine's own change more: it is run about twice as often.
+SHORT = 2
+
+
+def most_rounds(rounds):
+    return rounds if rounds < 5 else 2 * rounds + 1
+
+
 class Comparison:
     def __init__(self, native, ours, peers, oracle, rounds):
         self.native, self.ours, self.peers, self.oracle, self.rounds = native, ours, peers, oracle, rounds
@@ -43,10 +52,15 @@ class Comparison:
             events = self.check(workload, folder)
             memories = {tracer.name: self.look(workload, tracer, folder) for tracer in tracers}
             samples = {tracer.name: [] for tracer in tracers}
-            for round_number in range(self.rounds):
+            rounds = self.rounds
+            while len(samples[self.native.name]) < rounds:
                 for tracer in tracers:
-                    samples[tracer.name].append(self.sample(workload, tracer, folder, events))
-                progress(f"{workload.name}: round {round_number + 1} of {self.rounds}")
+                    if len(samples[tracer.name]) < (tracer.most_rounds or rounds):
+                        samples[tracer.name].append(self.sample(workload, tracer, folder, events))
+                done = samples[self.native.name]
+                if done[0].wall < SHORT:
+                    rounds = most_rounds(self.rounds)
+                progress(f"{workload.name}: round {len(done)} of {rounds}")
         progress("")
         rows = [row(workload.name, tracer.name, samples[tracer.name], memories[tracer.name]) for tracer in tracers]
         compare(rows, len(self.ours))
@@ -92,24 +106,28 @@ def row(workload, tracer, samples, memory):
     return Row(
         workload, tracer, wall=statistics.median(sample.wall for sample in samples),
         cpu=statistics.median(sample.cpu for sample in samples), throughput=statistics.median(rates) if rates else None,
-        program_memory=memory.program, collector_memory=memory.collector, output=samples[-1].output,
-        samples=[[round(sample.wall, 4), round(sample.cpu, 4)] for sample in samples])
+        program_memory=memory.program, collector_memory=memory.collector, output=samples[-1].output, samples=samples)
 
 
 def compare(rows, ours_count):
     """Fills in what depends on the native row and on ours."""
-    native = rows[0]
+
+    def median(traced, figure):
+        return statistics.median(figure(one, native) for one, native in zip(traced.samples, rows[0].samples))
+
     for traced in rows[1:]:
-        traced.added_wall, traced.added_cpu = traced.wall - native.wall, traced.cpu - native.cpu
-        traced.slowdown = traced.wall / native.wall
-        if native.throughput:
-            traced.slowdown = native.throughput / traced.throughput
+        traced.added_wall = median(traced, lambda one, native: one.wall - native.wall)
+        traced.added_cpu = median(traced, lambda one, native: one.cpu - native.cpu)
+        traced.slowdown = median(
+            traced, lambda one, native: native.throughput / one.throughput if one.throughput else one.wall / native.wall)
     ours = rows[1]
     for peer in rows[1 + ours_count:]:
         if peer.added_wall > 0:
             peer.ratio_wall = ours.added_wall / peer.added_wall
         if peer.added_cpu > 0:
             peer.ratio_cpu = ours.added_cpu / peer.added_cpu
+    for row in rows:
+        row.samples = [[round(sample.wall, 4), round(sample.cpu, 4)] for sample in row.samples]
 
 
 def progress(text):

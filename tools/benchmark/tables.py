@@ -4,6 +4,8 @@ import json
 import os
 import platform
 
+from benchmark import comparison
+
 HEADINGS = ("workload", "under", "s", "added", "× native", "ours/its", "CPU s", "added CPU", "ours/its CPU", "program MB", "collector MB",
             "file MB", "ns/event")
 
@@ -87,15 +89,16 @@ Measured beside other tools, in the same run, on the same work. `tools/bench --m
 
 ## Overview
 
-Machine: {machine}. Medians of {rounds} rounds, in which the tracers take turns.{scale}
+Machine: {machine}. Medians of {rounds} rounds, in which the tracers take turns; of {more} where the program runs for less than {short} s;
+DHAT runs once.{scale}
 
-*Added* is the time beyond the native run's, from the start until the program, the tracer's command and its collector have ended;
-*ours/its* is our added time divided by that tool's: below 1, we are faster. CPU seconds are those of all these processes together.
-The program's memory is its largest resident size, shared memory included; so is the collector's. Before the rounds each workload runs
-once with an independent counter behind the tracer: a run whose figures differ by one allocation, free or byte, fails. *sampled* is
-`tracemalloc run --sample 512K`. jemalloc's profiler samples every 512 KiB on average, too, and replaces the allocator; the others record
-everything. *Collector bytes/block* are the collector's own memory, without the rings that it shares with the program: up to 24 MiB for
-programs that allocate faster than it takes their events.
+*Added* is the time beyond the native run's of the same round, from the start until the program, the tracer's command and its collector
+have ended; *ours/its* is our added time divided by that tool's: below 1, we are faster. CPU seconds are those of all these processes
+together. The program's memory is its largest resident size, shared memory included; so is the collector's. Before the rounds each
+workload runs once with an independent counter behind the tracer: a run whose figures differ by one allocation, free or byte, fails.
+*sampled* is `tracemalloc run --sample 512K`. jemalloc's profiler samples every 512 KiB on average, too, and replaces the allocator; the
+others record everything. *Collector bytes/block* are the collector's own memory, without the rings that it shares with the program: up
+to 24 MiB for programs that allocate faster than it takes their events.
 
 {tables}
 """
@@ -108,7 +111,7 @@ def write_markdown(path, results):
 
     scale = "" if results["scale"] == 1 else f" A quick look: the work is {results['scale']} of the full one."
     page = PAGE.format(
-        machine=machine(), rounds=results["rounds"], scale=scale,
+        machine=machine(), rounds=results["rounds"], scale=scale, short=comparison.SHORT, more=comparison.most_rounds(results["rounds"]),
         tables="\n\n".join(markdown(headings, rows) for headings, rows in tables(results)))
     with open(path, "w") as file:
         file.write(page)

@@ -17,6 +17,7 @@ class Tracer:
     name = "native"
     package = None
     collectors = ()
+    most_rounds = None  # None: as many as are asked for
 
     def missing(self):
         """Why it cannot be used here; None when it can."""
@@ -79,6 +80,7 @@ class Heaptrack(Tracer):
 class DHAT(Tracer):
     name = "DHAT"
     package = "valgrind"
+    most_rounds = 1  # it takes twenty times as long and more
 
     def missing(self):
         return None if shutil.which("valgrind") else "there is no valgrind"
