@@ -7,18 +7,31 @@
 
 // The words of a path while it is looked at: saved frame pointers only when it turns out that a rule uses them.
 struct draft {
-    uint64_t returns[TM_PATH_WORDS], saved[TM_PATH_WORDS];
+    uint64_t returns[TM_PATH_WORDS];
+    uint32_t saved[TM_PATH_WORDS];
     unsigned return_count, saved_count;
     uintptr_t sp;
     uintptr_t fp_at;  // where the fp of the frame that is looked at was saved; 0: it is still that of the hook's caller
     int is_kept;      // it is a word already
 };
 
-// False: more or farther words than fit.
-static int add(uint64_t *words, unsigned *count, const struct draft *draft, uintptr_t at, uint64_t value) {
-    uint64_t place = (at - draft->sp) / sizeof at;
-    if (draft->return_count + draft->saved_count == TM_PATH_WORDS || place > 0xffff || at % sizeof at || value >> 48) return 0;
-    words[(*count)++] = value << 16 | place;
+// Each false: more or farther words than fit.
+static int place_of(const struct draft *draft, uintptr_t at, unsigned halves, uint64_t *place) {
+    *place = (at - draft->sp) / sizeof at;
+    return 2 * draft->return_count + draft->saved_count + halves <= 2 * TM_PATH_WORDS && *place <= 0xffff && at % sizeof at == 0;
+}
+
+static int add_return(struct draft *draft, uintptr_t at, uint64_t pc) {
+    uint64_t place;
+    if (!place_of(draft, at, 2, &place) || pc >> 48) return 0;
+    draft->returns[draft->return_count++] = pc << 16 | place;
+    return 1;
+}
+
+static int add_saved(struct draft *draft, uintptr_t at, uint64_t distance) {
+    uint64_t place, words = distance / sizeof at;
+    if (draft->saved_count == TM_PATH_WORDS || !place_of(draft, at, 1, &place) || distance % sizeof at || words > 0xffff) return 0;
+    draft->saved[draft->saved_count++] = (uint32_t)(words << 16 | place);
     return 1;
 }
 
@@ -26,7 +39,7 @@ static int use_fp(struct draft *draft, struct tm_path *path, uintptr_t fp) {
     uint64_t distance = fp - draft->sp;
     if (draft->is_kept) return 1;
     draft->is_kept = 1;
-    if (draft->fp_at) return add(draft->saved, &draft->saved_count, draft, draft->fp_at, distance);
+    if (draft->fp_at) return add_saved(draft, draft->fp_at, distance);
     path->uses_fp = 1;
     path->fp = (uint32_t)distance;
     return distance <= UINT32_MAX;
@@ -41,7 +54,7 @@ static int fill(struct tm_path *path, const struct tm_fresh_frame *fresh, uint32
         if (!rule.is_lasting || (!rule.is_plain && !is_guessed && rule.kind != TM_RULE_PLT)) return 0;
         if ((is_guessed || rule.base != TM_BASE_SP) && !use_fp(&draft, path, fresh[i].fp)) return 0;
         uintptr_t cfa = fresh[i + 1].sp, at = cfa + (uintptr_t)TM_CPU_RETURN_AT_CFA;
-        if (!add(draft.returns, &draft.return_count, &draft, at, fresh[i + 1].pc)) return 0;
+        if (!add_return(&draft, at, fresh[i + 1].pc)) return 0;
         if (!is_guessed && rule.saved == TM_SAVED_NOT) continue;
         draft.fp_at = is_guessed ? fresh[i].fp + TM_CPU_GUESS_FP : cfa + (uintptr_t)(intptr_t)rule.fp_offset;
         draft.is_kept = 0;
@@ -55,7 +68,7 @@ static int fill(struct tm_path *path, const struct tm_fresh_frame *fresh, uint32
     path->returns = (uint8_t)draft.return_count;
     path->saved = (uint8_t)draft.saved_count;
     memcpy(path->words, draft.returns, draft.return_count * sizeof *path->words);
-    memcpy(path->words + draft.return_count, draft.saved, draft.saved_count * sizeof *path->words);
+    memcpy(path->halves + 2 * draft.return_count, draft.saved, draft.saved_count * sizeof *path->halves);
     return 1;
 }
 

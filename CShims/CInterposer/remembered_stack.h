@@ -45,7 +45,7 @@ struct tm_stack_word {
 };
 
 // known_paths.h
-#define TM_PATH_WORDS 18
+#define TM_PATH_WORDS 58
 #define TM_PATH_WAYS 4
 #define TM_PATH_SETS_LOG2 9
 
@@ -56,13 +56,16 @@ struct tm_path {
     uint32_t base_node, node;  // node 0: walked once
     uint32_t version;
     uint32_t fp, base_fp;      // from the stack pointer of the hook's caller
-    uint8_t returns, saved;    // how many words are return addresses, and how many saved frame pointers follow
+    uint8_t returns, saved;    // how many words are return addresses, and how many halves that follow are saved frame pointers
     uint8_t uses_fp, knows_base_fp, is_used;
     // Place in the low 16 bits, in words from the stack pointer of the hook's caller; above it what is there: a return address, or a
-    // saved frame pointer's distance from there. Small, because it is reading them that takes time.
-    uint64_t words[TM_PATH_WORDS];
+    // saved frame pointer's distance from there, in words. Small, because it is reading them that takes time.
+    union {
+        uint64_t words[TM_PATH_WORDS];
+        uint32_t halves[2 * TM_PATH_WORDS];
+    };
 };
-_Static_assert(sizeof(struct tm_path) == 192, "three cache lines");
+_Static_assert(sizeof(struct tm_path) == 512, "eight cache lines, of which most paths use three");
 
 // Apart from the paths and dense, so that most paths are not looked at.
 struct tm_path_tags {
