@@ -48,6 +48,8 @@ static bool make_directory(const char *base, char *directory, size_t capacity) {
         tm_put_padded(&path, (uint64_t)tm_pid(), 10);
         tm_put_byte(&path, '-');
         tm_put_padded(&path, random, 20);
+        tm_put_byte(&path, '-');
+        tm_put_number(&path, TM_RECORDING_VERSION);
         if (path.overflow) return false;
         long failed = TM_CALL(mkdirat, AT_FDCWD, directory, 0700, 0, 0, 0);
         if (failed != -EEXIST) return failed == 0;

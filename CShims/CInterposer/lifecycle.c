@@ -106,6 +106,16 @@ static uint64_t begin_idle(void) {
     return TM_OFF;
 }
 
+// Nobody who reads recordings of another version is waited for; false after a message.
+static bool is_of_our_version(const char *session) {
+    const char *version = strrchr(session, '-');
+    if (version && number_of(version + 1, 0, 1L << 16) == TM_RECORDING_VERSION) return true;
+    tm_message(
+        "this library and the tracemalloc command that made ", session, " are of different versions; use both of one installation. "
+        "The program runs untraced.", NULL);
+    return false;
+}
+
 // What the variables say about the recording; false after a message.
 static bool read_variables(struct tm_recording_options *options) {
     const char *text = tm_variable(TM_ENV_START);
@@ -172,6 +182,7 @@ static uint64_t begin(void) {
             if (!tm_collector_start(output, directory, sizeof directory)) return TM_OFF;
             session = directory;
         }
+        if (!is_of_our_version(session)) return TM_OFF;
     }
     if (TM_CALL(madvise, &tm_page, sizeof tm_page, MADV_WIPEONFORK, 0, 0, 0) != 0) {
         tm_message("this kernel cannot wipe memory on fork (Linux 4.14 or later is needed). The program runs untraced.", NULL);

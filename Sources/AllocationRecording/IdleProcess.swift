@@ -16,19 +16,26 @@ package struct IdleProcess: ~Copyable {
         guard status.st_uid == geteuid() else { throw .cannotStart(pid: pid, .foreign) }
         if SessionRequest.isRecorded(pid) { throw .cannotStart(pid: pid, .recorded) }
         guard let maps = SystemCalls.wholeFile("/proc/\(pid)/maps", limit: 64 << 20) else { throw .cannotStart(pid: pid, .unreadable) }
+        var refusal = StartRefusal.notIdle
         for number in Self.segments(in: maps) {
             guard let page = tm_rendezvous_attach(number) else { continue }
-            if page.pointee.magic == 0x3145_4c44_4943_4c41, page.pointee.version == TM_RENDEZVOUS_VERSION {
-                self.pid = pid
-                self.page = page
-                return
+            if page.pointee.magic == 0x3145_4c44_4943_4c41 {
+                if page.pointee.version == Self.version {
+                    self.pid = pid
+                    self.page = page
+                    return
+                }
+                refusal = .otherVersion
             }
             tm_rendezvous_detach(page)
         }
-        throw .cannotStart(pid: pid, .notIdle)
+        throw .cannotStart(pid: pid, refusal)
     }
 
     deinit { tm_rendezvous_detach(page) }
+
+    /// `TM_RENDEZVOUS_VERSION`.
+    private static let version: UInt32 = 1 << 16 | TM_RECORDING_VERSION
 
     /// Whether the process is there and has not taken the order yet.
     package var isWaiting: Bool { tm_load32(epochWord) == 0 && isAlive }
@@ -66,5 +73,6 @@ package enum StartRefusal: Hashable, Sendable {
     case recorded
     case unreadable
     case notIdle
+    case otherVersion
     case endedMeanwhile
 }

@@ -45,6 +45,8 @@ extension Recording {
         var freeze = tm_freeze()
         freeze.pid = pid
         let own = Unsafe.ownMemory
+        // It would be in the picture, full of numbers that may look like addresses.
+        known = nil
         let memory = try take(&freeze, leavingOut: own) { tm_freeze_process(&$0) }
         try catchUpOrThrow(to: memory.header.clock)
         var heap = frozenHeap(memory, frameLimit: frameLimit, isFromStart: false)

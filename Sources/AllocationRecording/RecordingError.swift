@@ -52,6 +52,8 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
         case .cannotStart(let pid, .unreadable): "the memory map of process \(pid) cannot be read: it has protected itself"
         case .cannotStart(let pid, .notIdle):
             "process \(pid) does not wait to be started: that takes LD_PRELOAD=libtracemalloc.so and TRACEMALLOC_START=0 at its own start"
+        case .cannotStart(let pid, .otherVersion):
+            "process \(pid) has loaded the library of another version of tracemalloc; use that version's command, or start the process anew"
         case .outOfMemory(let needed): "out of memory for \(needed); free some, or trace fewer processes at once"
         }
     }

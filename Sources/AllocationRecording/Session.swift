@@ -48,7 +48,7 @@ package final class Session: Sendable {
             removeLeftovers(in: base)
             for _ in 0..<8 {
                 // Always of the same length: programs copy their environment, and two runs should allocate the same.
-                let path = "\(base)/\(prefix)\(padded(UInt64(getpid()), 10))-\(padded(.random(in: 0 ... .max), 20))"
+                let path = "\(base)/\(prefix)\(padded(UInt64(getpid()), 10))-\(padded(.random(in: 0 ... .max), 20))-\(TM_RECORDING_VERSION)"
                 if mkdir(path, 0o700) != 0 {
                     if errno == EEXIST { continue }
                     break

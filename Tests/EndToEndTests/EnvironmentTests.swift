@@ -92,6 +92,24 @@ struct EnvironmentTests {
         try expectClaims(of: profile)
     }
 
+    @Test("A library that meets the session of another version's command says so, and leaves the program alone without waiting")
+    func otherVersion() throws {
+        let scratch = try Scratch()
+        for name in ["tracemalloc-0000000001-00000000000000000001-1", "tracemalloc-0000000001-00000000000000000001", "session"] {
+            let session = scratch / name
+            try FileManager.default.createDirectory(atPath: session, withIntermediateDirectories: false)
+            let start = ContinuousClock.now
+            let outcome = try run(
+                [try Program("endings.c").path, "return"],
+                environment: ["LD_PRELOAD": Products.library, "TRACEMALLOC_SESSION": session])
+            #expect(ContinuousClock.now - start < .seconds(5))
+            #expect(outcome.ending == .code(7))
+            let said = "the tracemalloc command that made \(session) are of different versions"
+            #expect(outcome.stderr.contains(said) && outcome.stderr.contains("runs untraced"), "\(outcome.stderr)")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: session) == [])
+        }
+    }
+
     @Test("A program under tracemalloc under tracemalloc is recorded once", .timeLimit(.minutes(1)))
     func nested() throws {
         let scratch = try Scratch()

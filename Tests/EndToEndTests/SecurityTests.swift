@@ -64,8 +64,10 @@ struct SecurityTests {
         try process.waitForOutput("started")
         let pid = byHand ? process.pid : try #require(children(of: process.pid).first)
         // The collector of a program by hand takes a moment.
-        for _ in 0..<100
-        where try run([Products.command, "mark", "\(pid)"], environment: ["XDG_RUNTIME_DIR": runtime.path]).ending != .code(0) {
+        var tries = 0
+        while try run([Products.command, "mark", "\(pid)"], environment: ["XDG_RUNTIME_DIR": runtime.path]).ending != .code(0), tries < 100
+        {
+            tries += 1
             usleep(20_000)
         }
         let watcher = try Subprocess(

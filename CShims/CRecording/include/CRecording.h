@@ -29,7 +29,8 @@
 #define TM_RECORDING_VERSION 4u
 #define TM_PAGE 4096u
 
-// Names of files in a session directory. A recording is created as "new.PID.N" and renamed when its header is valid.
+// A session directory is "tracemalloc-PID-RANDOM-VERSION", the version that of its recordings.
+// Names of files in it. A recording is created as "new.PID.N" and renamed when its header is valid.
 #define TM_RECORDING_SUFFIX ".recording"  // "PID.N.recording"
 
 // ---- Environment of a traced program (set by the launcher, or by the user)
@@ -46,7 +47,8 @@
 // ---- An idle process (TM_ENV_START=0): one page of shared memory, a System V segment, that it looks at with every call.
 // `tracemalloc start` finds its number in /proc/PID/maps, writes what is to be done, and epoch 0 at last.
 #define TM_RENDEZVOUS_MAGIC UINT64_C(0x31454c4449434c41)  // "ALCIDLE1"
-#define TM_RENDEZVOUS_VERSION 1u
+// Recordings of another version would find nobody to read them: such a process is not started.
+#define TM_RENDEZVOUS_VERSION (1u << 16 | TM_RECORDING_VERSION)
 #define TM_ORDER_PATH 256u
 
 struct tm_rendezvous {
