@@ -325,6 +325,8 @@ final class Service {
     }
 
     private func conclude() -> [Snapshot] {
+        // The last look may have failed, for lack of a descriptor, and there is no next one.
+        findRecordings()
         let time = SystemCalls.monotonic()
         while !served.isEmpty { end(0, at: time) }
         let result = snapshots(at: time)

@@ -75,7 +75,8 @@ struct StackTree {
         self.moduleOfImage = moduleOfImage
         guard count > 0 else { return }
         used += count
-        known.reserveCapacity(max(used, min(known.capacity * 2, used + used / 4)))
+        // Growing by itself it would become twice as large.
+        if used > known.capacity { known.reserveCapacity(used + used / 4) }
         known += repeatElement(Known(), count: count)
     }
 
