@@ -102,15 +102,15 @@ final class UnpackedFile {
     private static func memory(_ size: Int) -> UnsafeMutableRawBufferPointer? {
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         guard let start = mmap(nil, size, PROT_READ | PROT_WRITE, flags, -1, 0), start != MAP_FAILED else { return nil }
+        if size >= 4 << 20 { madvise(start, size, MADV_HUGEPAGE) }
         return UnsafeMutableRawBufferPointer(start: start, count: size)
     }
 
     /// False: a stream is damaged.
     private static func fill(_ image: UnsafeMutableRawBufferPointer, _ pieces: [Piece], machine: Int32) -> Bool {
-        guard let decompressor = libdeflate_alloc_decompressor() else { return false }
-        defer { libdeflate_free_decompressor(decompressor) }
         let names = namesOffset(pieces)
         var (name, offset) = (names, names + namesSize(pieces))
+        var streams: [Stream] = []
         func put(_ bytes: String) {
             for byte in bytes.utf8 {
                 image[name] = byte
@@ -130,10 +130,7 @@ final class UnpackedFile {
             put(piece.name + "\0")
             let room = UnsafeMutableRawBufferPointer(rebasing: image[offset..<offset + Int(header.sh_size)])
             if piece.isPacked {
-                // Of another size than it says: an error as well.
-                let result = libdeflate_zlib_decompress(
-                    decompressor, piece.bytes.baseAddress, piece.bytes.count, room.baseAddress, room.count, nil)
-                guard result == LIBDEFLATE_SUCCESS else { return false }
+                streams.append(Stream(bytes: piece.bytes, room: room))
             } else {
                 room.copyMemory(from: piece.bytes)
             }
@@ -147,7 +144,29 @@ final class UnpackedFile {
         header.sh_addralign = 1
         put(header, at: pieces.count + 1)
         image.storeBytes(of: fileHeader(sections: pieces.count + 2, machine: machine), as: Elf64_Ehdr.self)
-        return true
+        return unpack(streams)
+    }
+
+    /// Where a section comes from and goes to: memory that nothing else is in.
+    private struct Stream: @unchecked Sendable {
+        var bytes: UnsafeRawBufferPointer
+        var room: UnsafeMutableRawBufferPointer
+
+        /// Of another size than it says: false as well.
+        func unpack() -> Bool {
+            guard let decompressor = libdeflate_alloc_decompressor() else { return false }
+            defer { libdeflate_free_decompressor(decompressor) }
+            return libdeflate_zlib_decompress(decompressor, bytes.baseAddress, bytes.count, room.baseAddress, room.count, nil)
+                == LIBDEFLATE_SUCCESS
+        }
+    }
+
+    /// One section is most of a file, the others together are about as much: two threads. Where a program has ended, its user waits.
+    private static func unpack(_ streams: [Stream]) -> Bool {
+        let largestFirst = streams.sorted { $0.bytes.count > $1.bytes.count }
+        let isWorthIt = largestFirst.dropFirst().reduce(0) { $0 + $1.bytes.count } > 256 << 10
+        let results = Workers<Bool>.map(count: streams.count, threads: isWorthIt ? 2 : 0, prologue: nil) { largestFirst[$0].unpack() }
+        return results.count == streams.count && results.allSatisfy(\.self)
     }
 
     private static func fileHeader(sections: Int, machine: Int32) -> Elf64_Ehdr {

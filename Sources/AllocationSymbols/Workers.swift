@@ -15,12 +15,12 @@ final class Workers<Result: Sendable>: Sendable {
         results = Mutex(Array(repeating: nil, count: count))
     }
 
-    /// Results in the order of the pieces, which are begun in that order. Where no thread can be had it runs here.
+    /// Results in the order of the pieces, which are begun in that order. Where no thread is wanted, or can be had, it runs here.
     static func map(
         count: Int, threads: Int, prologue: (@Sendable () -> Void)?, _ body: @escaping @Sendable (Int) -> Result
     ) -> [Result] {
         let workers = Workers(count: count, body: body)
-        let started = (0..<max(1, min(threads, count))).compactMap { _ in
+        let started = (0..<min(threads, count)).compactMap { _ in
             startThread {
                 prologue?()
                 workers.work()
