@@ -6,7 +6,8 @@ import Glibc
 /// What `DwarfFile` reads in place of a file with compressed sections, as Debian's debug files are.
 ///
 /// libdw unpacks all of them with zlib when it opens a file: 70 ms for the C library, which nearly every program has calls in. This takes
-/// 20: libdeflate needs a third of the time, and the sections that say where variables live are a sixth of the bytes.
+/// 15: libdeflate needs a third of the time, the sections that say where variables live are a sixth of the bytes, and two threads
+/// share the rest.
 /// Only the ELF specification's own form is read here (`SHF_COMPRESSED`, a zlib stream); everything else is left to libdw.
 final class UnpackedFile {
     let handle: OpaquePointer
