@@ -23,7 +23,7 @@ void tm_idle_begin(void) {
     // Filled before it takes the page's place: other threads look at that all the time.
     struct tm_rendezvous *page = (struct tm_rendezvous *)TM_CALL(shmat, id, 0, 0, 0, 0, 0);
     if ((unsigned long)page < -4096ul) {
-        page->version = TM_RENDEZVOUS_VERSION;
+        page->version = TM_RECORDING_VERSION;
         page->pid = (uint32_t)tm_pid();
         page->epoch = TM_OFF;
         page->magic = TM_RENDEZVOUS_MAGIC;

@@ -20,7 +20,7 @@ package struct IdleProcess: ~Copyable {
         for number in Self.segments(in: maps) {
             guard let page = tm_rendezvous_attach(number) else { continue }
             if page.pointee.magic == 0x3145_4c44_4943_4c41 {
-                if page.pointee.version == Self.version {
+                if page.pointee.version == TM_RECORDING_VERSION {
                     self.pid = pid
                     self.page = page
                     return
@@ -33,9 +33,6 @@ package struct IdleProcess: ~Copyable {
     }
 
     deinit { tm_rendezvous_detach(page) }
-
-    /// `TM_RENDEZVOUS_VERSION`.
-    private static let version: UInt32 = 1 << 16 | TM_RECORDING_VERSION
 
     /// Whether the process is there and has not taken the order yet.
     package var isWaiting: Bool { tm_load32(epochWord) == 0 && isAlive }

@@ -14,9 +14,9 @@ extension Recording {
         var snapshot = Snapshot(process: ProcessSummary())
         snapshot.process.pid = pid
         snapshot.process.frameLimit = frameLimit
-        let modules = modules
-        snapshot.modules = modules.modules
-        var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: modules.ofImage)
+        let table = moduleTable
+        snapshot.modules = table.modules
+        var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: table.ofImage)
         let row = merge.ledger.rows.rows[found.row]
         var cost = StackCost(stack: tree.add(row.node))
         cost.current = Tally(bytes: found.size, count: 1)

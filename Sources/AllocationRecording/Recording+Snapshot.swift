@@ -18,9 +18,9 @@ extension Recording {
             objects?.look(merge.ledger)
         }
         var snapshot = Snapshot(process: summary(frameLimit: frameLimit, at: time))
-        let modules = modules
-        snapshot.modules = modules.modules
-        let stacks = stacks(frameLimit: frameLimit, modules)
+        let table = moduleTable
+        snapshot.modules = table.modules
+        let stacks = stacks(frameLimit: frameLimit, table)
         let (tree, stackOfRow) = (stacks.tree, stacks.ofRow)
         if tree.isDamaged {
             warn("some stacks of process \(pid) are damaged and end early; the program may have overwritten the recording")

@@ -27,12 +27,12 @@ extension Recording {
     }
 
     /// The stacks of all rows that there are now. Costs about 0.1 microseconds for a node that is new, and for a new row.
-    func stacks(frameLimit: Int, _ modules: ModuleTable) -> Stacks {
-        func empty() -> Stacks { Stacks(region, frameLimit: frameLimit, moduleOfImage: modules.ofImage) }
+    func stacks(frameLimit: Int, _ table: ModuleTable) -> Stacks {
+        func empty() -> Stacks { Stacks(region, frameLimit: frameLimit, moduleOfImage: table.ofImage) }
         var stacks = known.flatMap { $0.frameLimit == frameLimit ? $0 : nil } ?? empty()
         // Taken, so that it grows in place.
         known = nil
-        stacks.tree.follow(region, moduleOfImage: modules.ofImage)
+        stacks.tree.follow(region, moduleOfImage: table.ofImage)
         if !stacks.follow(merge.ledger.rows) {
             stacks = empty()
             _ = stacks.follow(merge.ledger.rows)
@@ -49,7 +49,7 @@ extension Recording {
         var ofImage: [Int32] = []
     }
 
-    var modules: ModuleTable {
+    var moduleTable: ModuleTable {
         var table = ModuleTable()
         for index in 0..<region.imagesUsed {
             let image = region.image(index)

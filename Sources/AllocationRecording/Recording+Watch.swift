@@ -7,9 +7,9 @@ extension Recording {
         answer.process = summary(frameLimit: frameLimit, at: time)
         answer.residentBytes = files.residentBytes() ?? 0
         answer.marks = marks.map(\.name)
-        let modules = modules
-        answer.modules = modules.modules
-        let stacks = stacks(frameLimit: frameLimit, modules)
+        let table = moduleTable
+        answer.modules = table.modules
+        let stacks = stacks(frameLimit: frameLimit, table)
         let rows = merge.ledger.rows
 
         var begin = cursor

@@ -23,9 +23,9 @@ extension Recording {
         var snapshot = Snapshot(process: ProcessSummary())
         snapshot.process.pid = pid
         snapshot.process.frameLimit = frameLimit
-        let modules = modules
-        snapshot.modules = modules.modules
-        var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: modules.ofImage)
+        let table = moduleTable
+        snapshot.modules = table.modules
+        var tree = StackTree(region: region, limit: frameLimit, moduleOfImage: table.ofImage)
         var totals: [Int32: Tally] = [:]
         window.visit { stack, size in totals[tree.add(stack), default: .zero] += Tally(bytes: size, count: 1) }
         snapshot.nodes = tree.nodes

@@ -129,7 +129,7 @@ final class Service {
             var wanted: [ModuleAddresses] = []
             if recording.moduleCount != served[index].announced {
                 served[index].announced = recording.moduleCount
-                wanted = recording.modules.modules.filter { !$0.path.isEmpty }.map { ModuleAddresses(module: $0, addresses: []) }
+                wanted = recording.moduleTable.modules.filter { !$0.path.isEmpty }.map { ModuleAddresses(module: $0, addresses: []) }
             }
             if addresses, !recording.isOver {
                 let found = recording.addresses(from: served[index].nextNode, most: Self.mostAddresses)

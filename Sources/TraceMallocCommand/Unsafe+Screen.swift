@@ -95,6 +95,7 @@ extension Unsafe {
     /// A file without a name; -1 when there is no room for one.
     static func temporaryFile() -> Int32 {
         let folder = variable("TMPDIR").flatMap { $0.isEmpty ? nil : $0 } ?? "/tmp"
+        // mkostemp puts a random name in the place of the six letters, which it requires.
         var path = Array("\(folder)/tracemalloc-XXXXXX".utf8CString)
         let file = tm_temporary_file(&path)
         if file >= 0 { unlink(path) }

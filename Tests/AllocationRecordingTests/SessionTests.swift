@@ -101,10 +101,10 @@ import Testing
         let segment = shmget(0, Int(TM_PAGE), 0o600)
         let page = try #require(tm_rendezvous_attach(segment))
         shmctl(segment, IPC_RMID, nil)
-        page.pointee.version = 1 << 16 | (TM_RECORDING_VERSION - 1)
+        page.pointee.version = TM_RECORDING_VERSION - 1
         page.pointee.magic = 0x3145_4c44_4943_4c41
         #expect(throws: RecordingError.cannotStart(pid: getpid(), .otherVersion)) { _ = try IdleProcess(pid: getpid()) }
-        page.pointee.version = 1 << 16 | TM_RECORDING_VERSION
+        page.pointee.version = TM_RECORDING_VERSION
         _ = try IdleProcess(pid: getpid())
         tm_rendezvous_detach(page)
         #expect(throws: RecordingError.cannotStart(pid: getpid(), .notIdle)) { _ = try IdleProcess(pid: getpid()) }

@@ -36,7 +36,7 @@ class Row:
 SHORT = 2
 
 
-def most_rounds(rounds):
+def rounds_of_short(rounds):
     return rounds if rounds < 5 else 2 * rounds + 1
 
 
@@ -59,11 +59,11 @@ class Comparison:
                         samples[tracer.name].append(self.sample(workload, tracer, folder, events))
                 done = samples[self.native.name]
                 if done[0].wall < SHORT:
-                    rounds = most_rounds(self.rounds)
+                    rounds = rounds_of_short(self.rounds)
                 progress(f"{workload.name}: round {len(done)} of {rounds}")
         progress("")
         rows = [row(workload.name, tracer.name, samples[tracer.name], memories[tracer.name]) for tracer in tracers]
-        compare(rows, len(self.ours))
+        compare(rows, samples, len(self.ours))
         for ours in rows[1:1 + len(self.ours)]:
             ours.events = events
         return rows
@@ -106,14 +106,15 @@ def row(workload, tracer, samples, memory):
     return Row(
         workload, tracer, wall=statistics.median(sample.wall for sample in samples),
         cpu=statistics.median(sample.cpu for sample in samples), throughput=statistics.median(rates) if rates else None,
-        program_memory=memory.program, collector_memory=memory.collector, output=samples[-1].output, samples=samples)
+        program_memory=memory.program, collector_memory=memory.collector, output=samples[-1].output,
+        samples=[[round(sample.wall, 4), round(sample.cpu, 4)] for sample in samples])
 
 
-def compare(rows, ours_count):
+def compare(rows, samples, ours_count):
     """Fills in what depends on the native row and on ours."""
 
     def median(traced, figure):
-        return statistics.median(figure(one, native) for one, native in zip(traced.samples, rows[0].samples))
+        return statistics.median(figure(one, native) for one, native in zip(samples[traced.tracer], samples[rows[0].tracer]))
 
     for traced in rows[1:]:
         traced.added_wall = median(traced, lambda one, native: one.wall - native.wall)
@@ -126,8 +127,6 @@ def compare(rows, ours_count):
             peer.ratio_wall = ours.added_wall / peer.added_wall
         if peer.added_cpu > 0:
             peer.ratio_cpu = ours.added_cpu / peer.added_cpu
-    for row in rows:
-        row.samples = [[round(sample.wall, 4), round(sample.cpu, 4)] for sample in row.samples]
 
 
 def progress(text):

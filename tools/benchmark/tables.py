@@ -111,7 +111,8 @@ def write_markdown(path, results):
 
     scale = "" if results["scale"] == 1 else f" A quick look: the work is {results['scale']} of the full one."
     page = PAGE.format(
-        machine=machine(), rounds=results["rounds"], scale=scale, short=comparison.SHORT, more=comparison.most_rounds(results["rounds"]),
+        machine=machine(), rounds=results["rounds"], scale=scale, short=comparison.SHORT,
+        more=comparison.rounds_of_short(results["rounds"]),
         tables="\n\n".join(markdown(headings, rows) for headings, rows in tables(results)))
     with open(path, "w") as file:
         file.write(page)

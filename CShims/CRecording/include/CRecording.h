@@ -47,14 +47,12 @@
 // ---- An idle process (TM_ENV_START=0): one page of shared memory, a System V segment, that it looks at with every call.
 // `tracemalloc start` finds its number in /proc/PID/maps, writes what is to be done, and epoch 0 at last.
 #define TM_RENDEZVOUS_MAGIC UINT64_C(0x31454c4449434c41)  // "ALCIDLE1"
-// Recordings of another version would find nobody to read them: such a process is not started.
-#define TM_RENDEZVOUS_VERSION (1u << 16 | TM_RECORDING_VERSION)
 #define TM_ORDER_PATH 256u
 
 struct tm_rendezvous {
     uint64_t epoch;        // 1: idle; 0: there is an order
     uint64_t magic;
-    uint32_t version;
+    uint32_t version;      // TM_RECORDING_VERSION: recordings of another one would find nobody to read them
     uint32_t pid;          // who made it; children of it may have it as well
     uint32_t target;       // the process that is to begin; all others make a new page for themselves
     uint32_t frame_limit;
