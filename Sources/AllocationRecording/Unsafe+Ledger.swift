@@ -155,11 +155,11 @@ extension Unsafe {
                 lifetime: Int16(truncatingIfNeeded: lifetime))
         }
 
-        /// A block that its thread frees before it does anything else: most often it changes nothing but totals, and need not become
-        /// a live block for that. False: it must, because somebody may see it alive, and nothing was done.
+        /// A block that its thread frees before it does anything else, and that may pass: most often it changes nothing but totals, and
+        /// need not become a live block for that. False: it must, because somebody may see it alive, and nothing was done.
         @inline(__always)
         mutating func pass(address: UInt64, size: UInt64, kind: PassedKind, clock: UInt64) -> Bool {
-            if kind.row == 0 || birthGeneration == window.generation || !mayPass(address, size) { return false }
+            if kind.row == 0 || birthGeneration == window.generation { return false }
             let pointer = rows.rows.base + Int(kind.row)
             if pointer.pointee.untilProbe != 0 {
                 if (pointer.pointee.untilProbe &- 1) & ~Row.sighted == 0 { return false }
@@ -171,11 +171,18 @@ extension Unsafe {
             return true
         }
 
-        /// Whether nobody would see this block alive.
+        /// Whether nobody would see a block alive while live bytes are up to `size` more than now.
         @inline(__always)
         func mayPass(_ address: UInt64, _ size: UInt64) -> Bool {
-            address != 0 && totals.currentBytes &+ Int(truncatingIfNeeded: size) <= peakLimit && !live.mayContain(address)
+            address != 0 && Int(truncatingIfNeeded: size) <= room && !live.mayContain(address)
         }
+
+        /// How many more live bytes are no peak.
+        @inline(__always)
+        var room: Int { peakLimit &- totals.currentBytes }
+
+        /// No block stands for others.
+        var isWhole: Bool { sampling.isWhole }
 
         /// Whether further blocks of a kind that was passed may be counted together: none of them is looked at for its type, or stands
         /// for others.

@@ -4,7 +4,7 @@
 //     ring 1  ●─────●●●─────●────   ├─► smallest front first, up to the horizon ─► Ledger
 //     ring 2  ────●─────────────●─  ┘
 //
-// A run of events is taken from one ring until the front of another ring is older.
+// A run of events is taken from one ring until the front of another ring is older, or a little longer (Unsafe+Lead.swift).
 import CRecording
 
 extension Unsafe {
@@ -27,6 +27,7 @@ extension Unsafe {
         private var heapCount = 0
         /// Asked once a run: where threads alternate, events are taken one by one.
         private var prefetches = false
+        private var lead = Lead()
 
         private struct Front: BitwiseCopyable {
             var key: UInt64
@@ -68,8 +69,21 @@ extension Unsafe {
 
         /// Orders times: twice the time, plus one for events that allocate.
         @inline(__always)
-        private static func key(_ timeKind: UInt64) -> UInt64 {
+        static func key(_ timeKind: UInt64) -> UInt64 {
             (timeKind >> 4) << 1 | (allocating >> (timeKind & 15)) & 1
+        }
+
+        @inline(__always)
+        static func size(_ event: UnsafeMutablePointer<tm_event>) -> Int {
+            Int(truncatingIfNeeded: tm_load64(&event.pointee.stack_size) >> 32 | (tm_load64(&event.pointee.address_size) >> 48) << 32)
+        }
+
+        /// Whether an event of this kind frees the block at an address, and has no word about blocks that were not sampled: address and
+        /// size of a free.
+        @inline(__always)
+        static func isFree(_ event: UnsafeMutablePointer<tm_event>, _ timeKind: UInt64, of address: UInt64) -> Bool {
+            timeKind & 15 == UInt64(TM_EVENT_FREE.rawValue) && tm_load64(&event.pointee.address_size) == address
+                && tm_load64(&event.pointee.stack_size) == 0
         }
 
         /// Events that come from a ring from now on are of the thread that it belongs to.
@@ -96,6 +110,7 @@ extension Unsafe {
             let end = horizon >= 1 << 60 ? .max : horizon << 1 | 1
             let pauseKey = pause >= 1 << 60 ? .max : pause << 1 | 1
             heapCount = 0
+            lead.end()
             prefetches = ledger.byteCount > Self.cacheSize
             for index in 0..<cursorCount {
                 let cursor = cursors.base + index
@@ -109,6 +124,9 @@ extension Unsafe {
                 var limit = min(end, pauseKey)
                 if heapCount > 1 { limit = min(limit, heap[1].key) }
                 if heapCount > 2 { limit = min(limit, heap[2].key) }
+                if heapCount > 1, front.key > lead.until, lead.mayBegin(at: front.key, limit: limit) {
+                    lookAhead(from: front.key, end: min(end, pauseKey))
+                }
                 let stop = take(front.ring, limit: limit)
                 let cursor = cursors.base + front.ring
                 tm_store64(&cursor.pointee.ring.pointee.tail, cursor.pointee.tail)
@@ -125,13 +143,21 @@ extension Unsafe {
             return .horizon
         }
 
+        /// From the oldest event on, which none is older than.
+        private mutating func lookAhead(from key: UInt64, end: UInt64) {
+            guard ledger.isWhole else { return }
+            lead.begin(at: key, end: end)
+            for index in 0..<heapCount { lead.add(cursors.base + heap[index].ring) }
+            lead.settle(at: key, room: ledger.room)
+        }
+
         @inline(__always)
         private func nextKey(_ cursor: UnsafeMutablePointer<Cursor>) -> UInt64 {
             let event = cursor.pointee.event(at: cursor.pointee.tail)
             return max(Self.key(tm_load64(&event.pointee.time_kind)), cursor.pointee.key)
         }
 
-        /// Takes events of one ring, as long as their key is not above `limit`.
+        /// Takes events of one ring, as long as their key is not above `limit`, and blocks that are freed at once as long as the lead is.
         private mutating func take(_ ring: Int, limit: UInt64) -> Stop? {
             let cursor = cursors.base + ring
             let isWatched = ledger.window.thread != 0 && tm_load32(&cursor.pointee.ring.pointee.tid) == ledger.window.thread
@@ -150,13 +176,17 @@ extension Unsafe {
             var ownFrees: UInt64 = 0
             var passed = Passed()
             let prefetches = prefetches
+            let latest = max(limit, lead.until)
             loop: while position != end {
                 let event = events + Int(position & mask)
                 // Each word is read once: what was checked is what is used.
                 let timeKind = tm_load64(&event.pointee.time_kind)
                 let next = max(Self.key(timeKind), key)
-                if next > limit { break }
-                key = next
+                if next <= limit {
+                    key = next
+                } else if next > latest || timeKind & 15 != UInt64(TM_EVENT_ALLOCATE.rawValue) {
+                    break
+                }
                 if prefetches { prefetch(events, mask, position, head) }
                 position &+= 1
                 let addressSize = tm_load64(&event.pointee.address_size)
@@ -164,20 +194,19 @@ extension Unsafe {
                 let stackSize = tm_load64(&event.pointee.stack_size)
                 let size = stackSize >> 32 | (addressSize >> 48) << 32
                 let stack = UInt32(truncatingIfNeeded: stackSize)
-                let clock = key >> 1
+                let clock = next >> 1
                 var isSound = true
                 switch UInt32(truncatingIfNeeded: timeKind & 15) {
                 case TM_EVENT_ALLOCATE.rawValue:
                     if position != end {
                         let following = events + Int(position & mask)
                         let freed = tm_load64(&following.pointee.time_kind)
-                        let freedKey = max(Self.key(freed), key)
-                        // Its address, and no word about blocks that were not sampled: address and size of a free.
-                        if freed & 15 == UInt64(TM_EVENT_FREE.rawValue), freedKey <= limit,
-                            tm_load64(&following.pointee.address_size) == address, tm_load64(&following.pointee.stack_size) == 0
+                        let freedKey = max(Self.key(freed), next)
+                        if freedKey <= latest, Self.isFree(following, freed, of: address),
+                            ledger.mayPass(address, freedKey <= limit ? size : 0)
                         {
                             let kind = ledger.kind(stack: stack, size: size, from: clock, to: freedKey >> 1)
-                            let repeats = passed.end == position &- 1 && passed.kind == kind && ledger.mayPass(address, size)
+                            let repeats = passed.end == position &- 1 && passed.kind == kind
                             if repeats || ledger.pass(address: address, size: size, kind: kind, clock: clock) {
                                 if repeats { passed.add(size: size) } else { passed.begin(kind, &ledger) }
                                 key = freedKey
@@ -187,6 +216,10 @@ extension Unsafe {
                                 continue
                             }
                         }
+                    }
+                    if next > limit {
+                        position &-= 1
+                        break loop
                     }
                     isSound = ledger.allocate(address: address, size: size, stack: stack, clock: clock, last: &last)
                 case TM_EVENT_FREE.rawValue:

@@ -93,6 +93,56 @@ private struct Model {
             }
             if step % 50 == 0 { _ = recording.round() }
         }
+        expectAgreement(of: recording, with: model, of: program, seed: seed)
+    }
+
+    /// Where threads run at the same time their events alternate, and most of their blocks are freed at once. Sizes are small against what
+    /// is alive, and now and then not, so that rings may run ahead of each other until they must not.
+    @Test(arguments: 0..<30) func `blocks that several threads free at once leave the peak exact`(round: Int) throws {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = Seeded(state: seed)
+        let program = FakeProgram(FakeProgram.Options(rings: 8, ringsReserved: 8, capacityStart: 1024))
+        let rings = (0..<Int.random(in: 2...6, using: &random)).map { _ in program.addRing() }
+        let stacks = (1...6).map { program.addStack([UInt64($0) << 8]) }
+        let recording = try program.recording()
+        defer { recording.free() }
+        var model = Model()
+        var next: UInt64 = 0x1000
+        var kept: [UInt64] = []
+        var open: [Int: UInt64] = [:]
+        let large = Int.random(in: 200...4000, using: &random)
+        for step in 0..<6000 {
+            let ring = rings.randomElement(using: &random)!
+            let choice = Int.random(in: 0..<100, using: &random)
+            if let address = open[ring], choice < 90 {
+                open[ring] = nil
+                program.free(address, ring: ring)
+                model.free(address, ring: ring)
+            } else if open[ring] == nil, choice >= 98, !kept.isEmpty {
+                let address = kept.remove(at: Int.random(in: 0..<kept.count, using: &random))
+                program.free(address, ring: ring)
+                model.free(address, ring: ring)
+            } else {
+                // An older block of the ring lives on.
+                if let address = open[ring] { kept.append(address) }
+                let size = choice == 0 ? large : Int.random(in: 0...64, using: &random)
+                let stack = stacks.randomElement(using: &random)!
+                // An address that was freed is used again, by whichever thread.
+                var address = (next - 0x1000) >> 4 == 0 ? next : UInt64.random(in: 0x100...next >> 4, using: &random) << 4
+                if model.live[address] != nil {
+                    next += 16
+                    address = next
+                }
+                open[ring] = address
+                program.allocate(address, UInt64(size), stack: stack, ring: ring)
+                model.allocate(address, size, stack, ring: ring)
+            }
+            if step % 700 == 0 { _ = recording.round() }
+        }
+        expectAgreement(of: recording, with: model, of: program, seed: seed)
+    }
+
+    private func expectAgreement(of recording: Recording, with model: Model, of program: FakeProgram, seed: UInt64) {
         recording.end(at: SystemCalls.monotonic())
         #expect(recording.brokenInvariants() == [], "seed \(seed)")
         let result = recording.snapshot(frameLimit: 256, at: SystemCalls.monotonic())
