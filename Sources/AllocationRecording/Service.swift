@@ -313,7 +313,9 @@ final class Service {
         if !one.hasLeft { recording.leave(promise) }
         unlink(servedMarker(recording))
         ended.append(Ended(start: recording.startMonotonic, number: one.number, snapshot: snapshot))
-        recording.free()
+        // To give the kernel its pages back takes as long as to write the snapshot does.
+        let remains = Unsafe.Handover(value: recording)
+        if !Unsafe.Thread.start({ remains.value.free() }) { recording.free() }
         if one.pidfd >= 0 { close(one.pidfd) }
     }
 
