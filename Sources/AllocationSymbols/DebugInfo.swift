@@ -4,7 +4,8 @@ import CElfutils
 /// Functions around addresses, found in one pass over the compilation units that hold any of them.
 ///
 /// libdw is used for what it is good at (forms, versions 2 to 5, split and shared files) and not for its searches, which
-/// need `.debug_aranges` (swiftc writes none) or are linear. Cost: one visit of each debugging entry of the units concerned.
+/// need `.debug_aranges` (swiftc writes none) or are linear. Cost: one visit of each debugging entry of the units concerned, and of
+/// each unit where `.debug_aranges` does not tell which these are.
 final class DebugInfo {
     /// A function, or an inlined copy of one.
     struct Scope {
@@ -55,7 +56,7 @@ final class DebugInfo {
         self.asked = asked
         self.codeRanges = codeRanges
         found = Array(repeating: Found(), count: asked.count)
-        visitUnits()
+        if !visitUnitsInTable() { visitUnits() }
         sortHits()
     }
 
@@ -73,6 +74,41 @@ final class DebugInfo {
 
     // MARK: Units
 
+    /// False, and nothing was found: the file's table of address ranges leaves out asked addresses, if there is one. For five addresses
+    /// in the C library this takes 1 ms, to look at its 1,800 units 10.
+    private func visitUnitsInTable() -> Bool {
+        var table: OpaquePointer?
+        var count = 0
+        guard dwarf_getaranges(dwarf.handle, &table, &count) == 0, let table, count > 0 else { return false }
+        var chosen: [Unit] = []
+        var offsets: Set<Dwarf_Off> = []
+        for address in asked.addresses {
+            var offset: Dwarf_Off = 0
+            guard let range = dwarf_getarange_addr(table, address), dwarf_getarangeinfo(range, nil, nil, &offset) == 0 else { return false }
+            guard offsets.insert(offset).inserted else { continue }
+            var die = Dwarf_Die()
+            var kind: UInt8 = 0
+            var split = Dwarf_Die()
+            guard dwarf_offdie(dwarf.handle, offset, &die) != nil,
+                dwarf_cu_info(die.cu, nil, &kind, nil, &split, nil, nil, nil) == 0, let unit = Self.unit(kind, die, split)
+            else { return false }
+            chosen.append(unit)
+        }
+        for unit in chosen { visit(unit) }
+        if found.allSatisfy({ $0.unit >= 0 }) { return true }
+        // The units do not have what the table says.
+        (units, scopes, hits) = ([], [], [])
+        found = Array(repeating: Found(), count: asked.count)
+        return false
+    }
+
+    /// Nil: it has no code of its own.
+    private static func unit(_ kind: UInt8, _ die: Dwarf_Die, _ split: Dwarf_Die) -> Unit? {
+        let isSkeleton = Int32(kind) == Int32(DW_UT_skeleton)
+        guard Int32(kind) == Int32(DW_UT_compile) || isSkeleton else { return nil }
+        return Unit(lines: die, scopes: isSkeleton && split.addr != nil ? split : die)
+    }
+
     private func visitUnits() {
         var unit: OpaquePointer?
         while true {
@@ -85,9 +121,7 @@ final class DebugInfo {
                 return
             }
             unit = reached
-            let isSkeleton = Int32(kind) == Int32(DW_UT_skeleton)
-            guard Int32(kind) == Int32(DW_UT_compile) || isSkeleton else { continue }
-            visit(Unit(lines: die, scopes: isSkeleton && split.addr != nil ? split : die))
+            if let unit = Self.unit(kind, die, split) { visit(unit) }
         }
     }
 

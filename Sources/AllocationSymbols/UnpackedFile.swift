@@ -15,7 +15,7 @@ final class UnpackedFile {
 
     /// Nothing is found out with these.
     private static let unwanted: Set<String> = [
-        ".debug_aranges", ".debug_frame", ".debug_gdb_scripts", ".debug_loc", ".debug_loclists", ".debug_macinfo", ".debug_macro",
+        ".debug_frame", ".debug_gdb_scripts", ".debug_loc", ".debug_loclists", ".debug_macinfo", ".debug_macro",
         ".debug_names", ".debug_pubnames", ".debug_pubtypes",
     ]
     /// A file with these may go on in others, which libdw finds by the place of the file.

@@ -39,6 +39,19 @@ import Testing
         program.expectMarks(program.symbolicated(), file: "/sample.\(build.language)")
     }
 
+    @Test("a function is found that the file's table of address ranges leaves out")
+    func findsLinesBesideTable() throws {
+        guard Tool.path("gcc") != nil, Tool.path("clang") != nil else { return print("skipped: gcc or clang is not installed") }
+        let folder = try TemporaryFolder()
+        // gcc writes such a table for its unit, clang none for its own.
+        let other = try folder.write("int other(int value) { return value + 1; }\n", to: "other.c")
+        try Tool.run("gcc", ["-O2", "-g", "-c", other, "-o", "\(folder.path)/other.o"])
+        let build = Build(compiler: "clang", language: "c", flags: ["-O2", "-g", "\(folder.path)/other.o"])
+        let program = try SampleProgram(path: try Self.compile(build, in: folder))
+        #expect(try Tool.run("readelf", ["-S", program.path]).contains(".debug_aranges"))
+        program.expectMarks(program.symbolicated(), file: "/sample.c")
+    }
+
     @Test(
         "every line of a Swift program is found, in closures, generics, inlined and async functions",
         arguments: [["-Onone"], ["-O", "-DOPTIMIZED"]])
