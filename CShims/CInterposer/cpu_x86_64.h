@@ -80,7 +80,7 @@ static inline __m128i tm_cpu_pair_difference(uintptr_t at, const struct tm_cpu_p
 static inline int tm_cpu_is_zero(__m128i bits) { return _mm_movemask_epi8(_mm_cmpeq_epi8(bits, _mm_setzero_si128())) == 0xffff; }
 
 // How many of the pairs, from the first on, still hold the remembered values? Usually all do. 3 loads a pair.
-static inline size_t tm_cpu_pairs_hold(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {
+static inline __attribute__((always_inline)) size_t tm_cpu_pairs_hold(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {
     size_t i = 0;
     for (; i + 4 <= count; i += 4) {
         __m128i a = _mm_or_si128(tm_cpu_pair_difference(at[i], &pair[i]), tm_cpu_pair_difference(at[i + 1], &pair[i + 1]));

@@ -121,7 +121,7 @@ static inline uintptr_t tm_word_at(uintptr_t address) {
 
 // ---- Comparing
 // How many of the words still hold the remembered values? Usually all do.
-static inline uint32_t tm_words_hold(const struct tm_stack_word *words, uint32_t count) {
+static inline __attribute__((always_inline)) uint32_t tm_words_hold(const struct tm_stack_word *words, uint32_t count) {
     const struct tm_stack_word *word = words, *end = words + count;
     for (; end - word >= 4; word += 4) {
         if (tm_word_at(word[0].at) != word[0].value || tm_word_at(word[1].at) != word[1].value) break;

@@ -292,7 +292,7 @@ static inline __attribute__((always_inline)) uint32_t known_path(
     return TM_NODE_NONE;
 }
 
-uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+static __attribute__((noinline)) uint32_t other_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
     if (__builtin_expect(sp - unwinder->known.low >= unwinder->known.high - unwinder->known.low, 0))
         unwinder->known = tm_stack_known(&unwinder->bounds, sp);
     uint64_t epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
@@ -317,4 +317,21 @@ uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t
     }
     if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, (struct tm_caller){pc, sp, fp}, node);
     return node;
+}
+
+// A loop allocates from the same stack again and again: then all of it stands, and nothing has to be found out.
+static inline __attribute__((always_inline)) int is_last_stack(
+    const struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
+    return tm_is_same_frame(last, pc, sp, fp) && sp - unwinder->known.low < unwinder->known.high - unwinder->known.low &&
+           unwinder->epoch == __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE) && !(unwinder->is_cut | options.verify) &&
+           unwinder->async_outer == TM_NO_FRAME &&
+           tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, last->pairs) == last->pairs &&
+           tm_words_hold(unwinder->words, last->words) == last->words;
+}
+
+// In a function of its own, since it saves no register.
+uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    if (!is_last_stack(unwinder, pc, sp, fp)) return other_stack(unwinder, pc, sp, fp);
+    return unwinder->frames[(int64_t)unwinder->count - 1].node;
 }
