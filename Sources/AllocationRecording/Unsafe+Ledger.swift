@@ -138,36 +138,34 @@ extension Unsafe {
             }
         }
 
-        /// What blocks that are freed at once have in common when they are counted together.
+        /// What blocks of a stack that are freed at once have in common when they are counted together: buckets of their histograms.
         struct PassedKind: Equatable, BitwiseCopyable {
-            /// 0: none.
-            var row: UInt32 = 0
-            var size: UInt16 = 0
-            /// -1: the clock knows no durations. -2: of no block.
-            var lifetime: Int16 = -2
+            var size: Int32
+            /// -1: the clock knows no durations.
+            var lifetime: Int32
         }
 
         @inline(__always)
-        func kind(stack: UInt32, size: UInt64, from birth: UInt64, to clock: UInt64) -> PassedKind {
-            let lifetime = microseconds == 0 ? -1 : lifetimeBucket(self.birth(birth), clock)
-            return PassedKind(
-                row: UInt32(truncatingIfNeeded: rows.find(stack)), size: UInt16(truncatingIfNeeded: sizeBucket(size)),
-                lifetime: Int16(truncatingIfNeeded: lifetime))
+        func kind(size: UInt64, from birth: UInt64, to clock: UInt64) -> PassedKind {
+            // Blocks that are freed at once often have both events at one time.
+            let lifetime = microseconds == 0 ? -1 : birth == clock ? 0 : lifetimeBucket(self.birth(birth), clock)
+            return PassedKind(size: Int32(truncatingIfNeeded: sizeBucket(size)), lifetime: Int32(truncatingIfNeeded: lifetime))
         }
 
         /// A block that its thread frees before it does anything else, and that may pass: most often it changes nothing but totals, and
         /// need not become a live block for that. False: it must, because somebody may see it alive, and nothing was done.
         @inline(__always)
-        mutating func pass(address: UInt64, size: UInt64, kind: PassedKind, clock: UInt64) -> Bool {
-            if kind.row == 0 || birthGeneration == window.generation { return false }
-            let pointer = rows.rows.base + Int(kind.row)
+        mutating func pass(address: UInt64, size: UInt64, row: Int, from clock: UInt64, to freed: UInt64) -> Bool {
+            if row == 0 || birthGeneration == window.generation { return false }
+            let pointer = rows.rows.base + row
             if pointer.pointee.untilProbe != 0 {
                 if (pointer.pointee.untilProbe &- 1) & ~Row.sighted == 0 { return false }
                 pointer.pointee.untilProbe &-= 1
             }
-            let block = Block(address: address, size: size, row: kind.row, generation: birthGeneration, birth: birth(clock))
+            let block = Block(
+                address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: birthGeneration, birth: birth(clock))
             let count = sampling.weight(block)
-            passed(kind, count: count, bytes: block.size &* count)
+            passed(row, kind(size: size, from: clock, to: freed), count: count, bytes: block.size &* count)
             return true
         }
 
@@ -184,14 +182,13 @@ extension Unsafe {
         /// No block stands for others.
         var isWhole: Bool { sampling.isWhole }
 
-        /// Whether further blocks of a kind that was passed may be counted together: none of them is looked at for its type, or stands
-        /// for others.
+        /// Whether further blocks of a row of which one was passed may be counted together: none of them is looked at for its type, or
+        /// stands for others.
         @inline(__always)
-        func mayRepeat(_ kind: PassedKind) -> Bool { sampling.isWhole && rows.rows.base[Int(kind.row)].untilProbe == 0 }
+        func mayRepeat(_ row: Int) -> Bool { sampling.isWhole && rows.rows.base[row].untilProbe == 0 }
 
         @inline(__always)
-        mutating func passed(_ kind: PassedKind, count: Int, bytes: Int) {
-            let row = Int(kind.row)
+        mutating func passed(_ row: Int, _ kind: PassedKind, count: Int, bytes: Int) {
             let pointer = rows.rows.base + row
             pointer.pointee.totalBytes &+= bytes
             pointer.pointee.totalCount &+= count
@@ -465,14 +462,14 @@ extension Unsafe {
         }
 
         @inline(__always)
-        func birth(_ clock: UInt64) -> UInt64 { (clock &- start) >> shift & Block.mask48 }
+        func birth(_ clock: UInt64) -> UInt64 { (clock &- start) &>> shift & Block.mask48 }
 
         @inline(__always)
         private func sizeBucket(_ size: UInt64) -> Int { min(64 &- size.leadingZeroBitCount, sizeBuckets &- 1) }
 
         @inline(__always)
         func lifetimeBucket(_ birth: UInt64, _ clock: UInt64) -> Int {
-            let units = ((clock &- start) >> shift &- birth) & Block.mask48
+            let units = ((clock &- start) &>> shift &- birth) & Block.mask48
             if units >> 47 != 0 { return 0 }
             let time = units.multipliedFullWidth(by: microseconds).high
             return time == 0 ? 0 : min((63 &- time.leadingZeroBitCount) / 2 &+ 1, lifetimeBuckets &- 1)

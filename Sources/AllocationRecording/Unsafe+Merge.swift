@@ -174,7 +174,6 @@ extension Unsafe {
             var last = cursor.pointee.last
             var stop: Stop?
             var ownFrees: UInt64 = 0
-            var passed = Passed()
             let prefetches = prefetches
             let latest = max(limit, lead.until)
             loop: while position != end {
@@ -205,14 +204,19 @@ extension Unsafe {
                         if freedKey <= latest, Self.isFree(following, freed, of: address),
                             ledger.mayPass(address, freedKey <= limit ? size : 0)
                         {
-                            let kind = ledger.kind(stack: stack, size: size, from: clock, to: freedKey >> 1)
-                            let repeats = passed.end == position &- 1 && passed.kind == kind
-                            if repeats || ledger.pass(address: address, size: size, kind: kind, clock: clock) {
-                                if repeats { passed.add(size: size) } else { passed.begin(kind, &ledger) }
+                            let row = ledger.rows.find(stack)
+                            if ledger.pass(address: address, size: size, row: row, from: clock, to: freedKey >> 1) {
                                 key = freedKey
                                 position &+= 1
-                                passed.end = position
                                 last.address = 0
+                                let isAlike =
+                                    position != end
+                                    && UInt32(truncatingIfNeeded: tm_load64(&events[Int(position & mask)].stack_size)) == stack
+                                if isAlike, ledger.mayRepeat(row) {
+                                    var alike = Alike(stack: stack, row: row, limit: limit, latest: latest, key: key)
+                                    position = alike.take(events, mask, position..<end, &ledger)
+                                    key = alike.key
+                                }
                                 continue
                             }
                         }
@@ -254,7 +258,6 @@ extension Unsafe {
                     break
                 }
             }
-            passed.flush(to: &ledger)
             cursor.pointee.tail = position
             cursor.pointee.key = key
             cursor.pointee.last = last
@@ -262,36 +265,6 @@ extension Unsafe {
             cursor.pointee.ownFrees &+= ownFrees
             ledger.countEvents(Int(truncatingIfNeeded: position &- first &- ownFrees))
             return stop
-        }
-
-        /// Blocks of one kind that were freed at once, one after the other, and are not counted so far: after the first, which was. A
-        /// loop that makes and frees a block makes many.
-        private struct Passed: BitwiseCopyable {
-            var kind = Ledger.PassedKind()
-            /// The position behind the last one.
-            var end: UInt64 = 0
-            var count = 0
-            var bytes = 0
-
-            /// After the first of a kind.
-            @inline(__always)
-            mutating func begin(_ kind: Ledger.PassedKind, _ ledger: inout Ledger) {
-                flush(to: &ledger)
-                self.kind = ledger.mayRepeat(kind) ? kind : Ledger.PassedKind()
-            }
-
-            @inline(__always)
-            mutating func add(size: UInt64) {
-                count &+= 1
-                bytes &+= Int(truncatingIfNeeded: size)
-            }
-
-            @inline(__always)
-            mutating func flush(to ledger: inout Ledger) {
-                if count == 0 { return }
-                ledger.passed(kind, count: count, bytes: bytes)
-                (count, bytes) = (0, 0)
-            }
         }
 
         /// In three steps, each some events after the one that it depends on.
