@@ -76,7 +76,7 @@ extension Unsafe {
 
         /// The hash scaled to the number of chunks, which may be any: their order is the order of hashes.
         @inline(__always)
-        func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash.multipliedFullWidth(by: UInt64(number)).high) }
+        func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash.multipliedFullWidth(by: UInt64(truncatingIfNeeded: number)).high) }
 
         @inline(__always)
         private func tag(_ hash: UInt64) -> UInt8 { UInt8(truncatingIfNeeded: hash >> 8) | 0x80 }
@@ -188,27 +188,28 @@ extension Unsafe {
             if end & ~4095 > start { madvise(UnsafeMutableRawPointer(bitPattern: start), Int(end & ~4095 - start), MADV_DONTNEED) }
         }
 
-        // MARK: Prefetching, in three steps some events apart: the tags, the slot, the stack row that the slot names.
+        // MARK: Fetching
 
         @inline(__always)
-        func prefetchTags(_ hash: UInt64) { tm_prefetch(tags.base + home(hash) &* 16) }
+        func fetchTags(_ hash: UInt64) { tm_prefetch(tags.base + home(hash) &* 16) }
 
         /// Where the block probably is or, when `isNew`, will be.
         @inline(__always)
         private func likelySlot(_ hash: UInt64, isNew: Bool) -> Int {
             // No match: the chunk's last slot, harmless.
-            slot(home(hash), match(home(hash), isNew ? 0 : tag(hash)) | 1 << 13)
+            let home = home(hash)
+            return slot(home, match(home, isNew ? 0 : tag(hash)) | 1 << 13)
         }
 
         @inline(__always)
-        func prefetchSlot(_ hash: UInt64, isNew: Bool) {
+        func fetchSlot(_ hash: UInt64, isNew: Bool) {
             let block = UnsafeRawPointer(blocks.base + likelySlot(hash, isNew: isNew))
             tm_prefetch(block)
             tm_prefetch(block + 23)
         }
 
-        /// Reads the slot that `prefetchSlot` fetched, of new blocks also: any other would be a cache miss.
+        /// Reads a slot that `fetchSlot` fetched.
         @inline(__always)
-        func likelyRow(_ hash: UInt64, isNew: Bool) -> Int { blocks.base[likelySlot(hash, isNew: isNew)].row }
+        func likelyRow(_ hash: UInt64) -> Int { blocks.base[likelySlot(hash, isNew: false)].row }
     }
 }

@@ -10,6 +10,8 @@ extension Unsafe {
         /// Order of the event that was taken last: a ring never goes back in time.
         var key: UInt64 = 0
         var last = LastBlock()
+        /// The first event that nothing was fetched for.
+        var fetched: UInt64 = 0
         /// The claim seen in the last round, and the time before which no event of it was missing then.
         var claim: UInt64 = 0
         var floor: UInt64 = 0

@@ -10,8 +10,9 @@ extension Unsafe {
     ///
     /// To move a million blocks at once takes 50 ms, in which the program fills its ring and waits.
     struct LiveTable {
-        private var table: Chunks
-        private var former: Chunks?
+        /// Where blocks are, and where they were before it.
+        private(set) var table: Chunks
+        private(set) var former: Chunks?
         /// How many chunks of `former` have been emptied, and how many blocks are left in it.
         private var moved = 0
         private var leftBehind = 0
@@ -46,7 +47,7 @@ extension Unsafe {
 
         /// The seed keeps a program from choosing addresses that all meet in one chunk.
         @inline(__always)
-        private func hash(_ address: UInt64) -> UInt64 {
+        func hash(_ address: UInt64) -> UInt64 {
             var hash = (address ^ seed) &* 0x9e37_79b9_7f4a_7c15
             hash ^= hash >> 32
             return hash &* 0xd6e8_feb8_6659_fd93
@@ -54,29 +55,9 @@ extension Unsafe {
 
         /// Where a block with this hash probably is, and where a new one goes.
         @inline(__always)
-        private func place(_ hash: UInt64) -> Chunks {
+        func place(_ hash: UInt64) -> Chunks {
             if let former, former.home(hash) >= moved { return former }
             return table
-        }
-
-        // MARK: Prefetching
-
-        @inline(__always)
-        func prefetchTags(_ address: UInt64) {
-            let hash = hash(address)
-            place(hash).prefetchTags(hash)
-        }
-
-        @inline(__always)
-        func prefetchSlot(_ address: UInt64, isNew: Bool) {
-            let hash = hash(address)
-            place(hash).prefetchSlot(hash, isNew: isNew)
-        }
-
-        @inline(__always)
-        func likelyRow(_ address: UInt64, isNew: Bool) -> Int {
-            let hash = hash(address)
-            return place(hash).likelyRow(hash, isNew: isNew)
         }
 
         // MARK: Changes

@@ -35,12 +35,8 @@ extension Unsafe {
         }
 
         /// Bit n: kind n makes an address live. At equal times such events come after those that release one.
-        private static let allocating: UInt64 =
+        static let allocating: UInt64 =
             1 << TM_EVENT_ALLOCATE.rawValue | 1 << TM_EVENT_REALLOC_RESULT.rawValue | 1 << TM_EVENT_TRACK.rawValue
-        /// Events between a prefetch and its use.
-        private static let tagDistance: UInt64 = 24
-        private static let slotDistance: UInt64 = 12
-        private static let rowDistance: UInt64 = 5
         private static let portion: UInt64 = 1024
         /// Tables that are no larger stay in the cache without our help: 512 KiB.
         private static let cacheSize = 512 << 10
@@ -172,6 +168,7 @@ extension Unsafe {
             var position = first
             var key = cursor.pointee.key
             var last = cursor.pointee.last
+            var fetched = cursor.pointee.fetched
             var stop: Stop?
             var ownFrees: UInt64 = 0
             let prefetches = prefetches
@@ -186,7 +183,10 @@ extension Unsafe {
                 } else if next > latest || timeKind & 15 != UInt64(TM_EVENT_ALLOCATE.rawValue) {
                     break
                 }
-                if prefetches { prefetch(events, mask, position, head) }
+                if prefetches, position >= fetched {
+                    fetched = position &+ Ledger.fetchedTogether
+                    if head &- position > Ledger.fetchedAhead { ledger.fetch(events, mask, position) }
+                }
                 position &+= 1
                 let addressSize = tm_load64(&event.pointee.address_size)
                 let address = addressSize & Block.mask48
@@ -261,31 +261,12 @@ extension Unsafe {
             cursor.pointee.tail = position
             cursor.pointee.key = key
             cursor.pointee.last = last
+            cursor.pointee.fetched = fetched
             // The collector frees memory of its own in this process: that is nothing to wake up for.
             cursor.pointee.ownFrees &+= ownFrees
             ledger.countEvents(Int(truncatingIfNeeded: position &- first &- ownFrees))
             return stop
         }
-
-        /// In three steps, each some events after the one that it depends on.
-        @inline(__always)
-        private func prefetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, _ head: UInt64) {
-            let left = head &- position
-            if left <= Self.tagDistance { return }
-            let far = events + Int((position &+ Self.tagDistance) & mask)
-            ledger.live.prefetchTags(tm_load64(&far.pointee.address_size) & Block.mask48)
-            let middle = events + Int((position &+ Self.slotDistance) & mask)
-            let isNew = Self.isAllocating(tm_load64(&middle.pointee.time_kind))
-            ledger.live.prefetchSlot(tm_load64(&middle.pointee.address_size) & Block.mask48, isNew: isNew)
-            let near = events + Int((position &+ Self.rowDistance) & mask)
-            let charges = Self.isAllocating(tm_load64(&near.pointee.time_kind))
-            let row = ledger.rows.find(UInt32(truncatingIfNeeded: tm_load64(&near.pointee.stack_size)))
-            let other = ledger.live.likelyRow(tm_load64(&near.pointee.address_size) & Block.mask48, isNew: charges)
-            ledger.rows.prefetch(row: charges ? row : other)
-        }
-
-        @inline(__always)
-        private static func isAllocating(_ timeKind: UInt64) -> Bool { allocating >> (timeKind & 15) & 1 != 0 }
 
         // MARK: A binary heap of the rings' fronts
 

@@ -140,7 +140,7 @@ extension Unsafe {
         }
 
         @inline(__always)
-        func prefetch(row: Int) {
+        func fetch(row: Int) {
             tm_prefetch(rows.base + row)
             tm_prefetch(details.base + row)
         }
