@@ -5,6 +5,26 @@
 
 #include <string.h>
 
+int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, uintptr_t sp, uintptr_t fp) {
+    if (path->uses_fp && fp - sp != path->fp) return 0;
+    if (!(base->flags & TM_FP_UNUSED) && (!path->knows_base_fp || base->fp - sp != path->base_fp)) return 0;
+    const uint64_t *words = path->words;
+    const uint32_t *halves = path->halves + 2 * path->returns;
+    // Nearly always all are equal: one branch for all.
+    uint64_t difference = 0;
+    size_t i = 0, pairs = path->pairs;
+    for (; i < pairs; i++) {
+        uintptr_t at = sp + (words[i] & 0xffff) * sizeof sp;
+        difference |= (tm_word_at(at) ^ words[i] >> 16) | ((tm_word_at(at - sizeof sp) - sp) ^ halves[i]);
+    }
+    if (difference) return 0;
+    for (; i < path->returns; i++)
+        if (tm_word_at(sp + (words[i] & 0xffff) * sizeof sp) != words[i] >> 16) return 0;
+    for (i = pairs; i < pairs + path->saved; i++)
+        if (tm_word_at(sp + (halves[i] & 0xffff) * sizeof sp) - sp != (halves[i] >> 16) * sizeof sp) return 0;
+    return 1;
+}
+
 // The words of a path while it is looked at: saved frame pointers only when it turns out that a rule uses them.
 struct draft {
     uint64_t returns[TM_PATH_WORDS];
@@ -45,6 +65,25 @@ static int use_fp(struct draft *draft, struct tm_path *path, uintptr_t fp) {
     return distance <= UINT32_MAX;
 }
 
+// Return addresses with a saved frame pointer below them come first, in the order of their halves.
+static unsigned pair_up(struct draft *draft) {
+    unsigned pairs = 0;
+    for (unsigned i = 0; i < draft->saved_count; i++) {
+        for (unsigned j = pairs; j < draft->return_count; j++) {
+            if ((draft->returns[j] & 0xffff) != (draft->saved[i] & 0xffff) + 1) continue;
+            uint64_t word = draft->returns[j];
+            draft->returns[j] = draft->returns[pairs];
+            draft->returns[pairs] = word;
+            uint32_t half = draft->saved[i];
+            draft->saved[i] = draft->saved[pairs];
+            draft->saved[pairs++] = half;
+            break;
+        }
+    }
+    for (unsigned i = 0; i < pairs; i++) draft->saved[i] = (draft->saved[i] >> 16) * sizeof(uint64_t);
+    return pairs;
+}
+
 static int fill(struct tm_path *path, const struct tm_fresh_frame *fresh, uint32_t count, const struct tm_frame *base) {
     struct draft draft = {.sp = fresh->sp};
     path->uses_fp = path->knows_base_fp = 0;
@@ -65,8 +104,9 @@ static int fill(struct tm_path *path, const struct tm_fresh_frame *fresh, uint32
         path->knows_base_fp = 1;
         path->base_fp = (uint32_t)distance;
     }
+    path->pairs = (uint8_t)pair_up(&draft);
     path->returns = (uint8_t)draft.return_count;
-    path->saved = (uint8_t)draft.saved_count;
+    path->saved = (uint8_t)(draft.saved_count - path->pairs);
     memcpy(path->words, draft.returns, draft.return_count * sizeof *path->words);
     memcpy(path->halves + 2 * draft.return_count, draft.saved, draft.saved_count * sizeof *path->halves);
     return 1;

@@ -37,18 +37,8 @@ static inline __attribute__((always_inline)) int tm_path_is_from(
            path->version == version;
 }
 
-static inline __attribute__((always_inline)) int tm_path_leads_to(
-    const struct tm_path *path, const struct tm_frame *base, uintptr_t sp, uintptr_t fp) {
-    if (path->uses_fp && fp - sp != path->fp) return 0;
-    if (!(base->flags & TM_FP_UNUSED) && (!path->knows_base_fp || base->fp - sp != path->base_fp)) return 0;
-    const uint64_t *word = path->words, *end = word + path->returns;
-    for (; word != end; word++)
-        if (tm_word_at(sp + (*word & 0xffff) * sizeof sp) != *word >> 16) return 0;
-    const uint32_t *half = path->halves + 2 * path->returns, *last = half + path->saved;
-    for (; half != last; half++)
-        if (tm_word_at(sp + (*half & 0xffff) * sizeof sp) - sp != (*half >> 16) * sizeof sp) return 0;
-    return 1;
-}
+// Whether all words of it are there. In a function of its own, which has the registers for it.
+int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, uintptr_t sp, uintptr_t fp);
 
 // Frame `base` must stand. 0: no path leads from it to (pc, sp, fp), or none is known.
 static inline __attribute__((always_inline)) uint32_t tm_path_find(

@@ -56,10 +56,13 @@ struct tm_path {
     uint32_t base_node, node;  // node 0: walked once
     uint32_t version;
     uint32_t fp, base_fp;      // from the stack pointer of the hook's caller
-    uint8_t returns, saved;    // how many words are return addresses, and how many halves that follow are saved frame pointers
+    // How many words are return addresses; below how many of these, the first ones, a frame pointer is saved, to each of which belongs
+    // one of the halves that follow; and how many halves follow that are frame pointers saved elsewhere.
+    uint8_t returns, pairs, saved;
     uint8_t uses_fp, knows_base_fp, is_used;
     // Place in the low 16 bits, in words from the stack pointer of the hook's caller; above it what is there: a return address, or a
-    // saved frame pointer's distance from there, in words. Small, because it is reading them that takes time.
+    // saved frame pointer's distance from there, in words. A pair's half is this distance alone, in bytes. Small, because it is reading
+    // them that takes time.
     union {
         uint64_t words[TM_PATH_WORDS];
         uint32_t halves[2 * TM_PATH_WORDS];
