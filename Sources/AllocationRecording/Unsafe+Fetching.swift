@@ -10,8 +10,10 @@ extension Unsafe.Ledger {
     /// the same event, eight events ago.
     ///
     ///     position   ├ taken now ┼ stack rows ┼ slots ┼ tags ┤
+    ///
+    /// Mutating only so that it is handed the ledger itself: a copy is a kilobyte.
     @inline(never)
-    func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
+    mutating func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
         if live.former == nil {
             let table = live.table
             fetch(events, mask, position) { _ in table }
