@@ -15,48 +15,55 @@ extension Unsafe.Ledger {
     @inline(never)
     mutating func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
         if live.former == nil {
-            let table = live.table
-            fetch(events, mask, position) { _ in table }
+            fetch(events, mask, position, isMoving: false)
         } else {
-            fetch(events, mask, position, live.place)
+            fetch(events, mask, position, isMoving: true)
+        }
+    }
+
+    /// Inlined twice, so that it is not asked for each event whether blocks are in two tables. Neither closures nor iterators: without
+    /// optimization they allocate, which in a program that links the collector is an event in turn.
+    @inline(__always)
+    private mutating func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, isMoving: Bool) {
+        let rowsEnd = position &+ 2 &* Self.fetchedTogether
+        let slotsEnd = rowsEnd &+ Self.fetchedTogether
+        let tagsEnd = slotsEnd &+ Self.fetchedTogether
+        var place = slotsEnd
+        while place != tagsEnd {
+            let hash = live.hash(Self.address(of: events + Int(truncatingIfNeeded: place & mask)))
+            chunks(hash, isMoving).fetchTags(hash)
+            place &+= 1
+        }
+        place = rowsEnd
+        while place != slotsEnd {
+            let event = events + Int(truncatingIfNeeded: place & mask)
+            let hash = live.hash(Self.address(of: event))
+            chunks(hash, isMoving).fetchSlot(hash, isNew: Self.isNew(event))
+            place &+= 1
+        }
+        place = position &+ Self.fetchedTogether
+        while place != rowsEnd {
+            let event = events + Int(truncatingIfNeeded: place & mask)
+            if Self.isNew(event) {
+                rows.fetch(row: rows.find(UInt32(truncatingIfNeeded: tm_load64(&event.pointee.stack_size))))
+            } else {
+                let hash = live.hash(Self.address(of: event))
+                rows.fetch(row: chunks(hash, isMoving).likelyRow(hash))
+            }
+            place &+= 1
         }
     }
 
     @inline(__always)
-    private func fetch(
-        _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, _ place: (_ hash: UInt64) -> Unsafe.Chunks
-    ) {
-        let group = Self.fetchedTogether
-        for offset in 0..<group {
-            let event = Event(events + Int(truncatingIfNeeded: (position &+ 3 &* group &+ offset) & mask), live)
-            place(event.hash).fetchTags(event.hash)
-        }
-        for offset in 0..<group {
-            let event = Event(events + Int(truncatingIfNeeded: (position &+ 2 &* group &+ offset) & mask), live)
-            place(event.hash).fetchSlot(event.hash, isNew: event.isNew)
-        }
-        for offset in 0..<group {
-            let event = Event(events + Int(truncatingIfNeeded: (position &+ group &+ offset) & mask), live)
-            rows.fetch(row: event.isNew ? rows.find(event.stack) : place(event.hash).likelyRow(event.hash))
-        }
+    private func chunks(_ hash: UInt64, _ isMoving: Bool) -> Unsafe.Chunks { isMoving ? live.place(hash) : live.table }
+
+    @inline(__always)
+    private static func address(of event: UnsafeMutablePointer<tm_event>) -> UInt64 {
+        tm_load64(&event.pointee.address_size) & Unsafe.Block.mask48
     }
 
-    /// An event as far as it says what it will need.
-    private struct Event {
-        private let event: UnsafeMutablePointer<tm_event>
-        private let live: Unsafe.LiveTable
-
-        @inline(__always)
-        init(_ event: UnsafeMutablePointer<tm_event>, _ live: Unsafe.LiveTable) {
-            self.event = event
-            self.live = live
-        }
-
-        @inline(__always)
-        var hash: UInt64 { live.hash(tm_load64(&event.pointee.address_size) & Unsafe.Block.mask48) }
-        @inline(__always)
-        var isNew: Bool { Unsafe.Merge.allocating &>> (tm_load64(&event.pointee.time_kind) & 15) & 1 != 0 }
-        @inline(__always)
-        var stack: UInt32 { UInt32(truncatingIfNeeded: tm_load64(&event.pointee.stack_size)) }
+    @inline(__always)
+    private static func isNew(_ event: UnsafeMutablePointer<tm_event>) -> Bool {
+        Unsafe.Merge.allocating &>> (tm_load64(&event.pointee.time_kind) & 15) & 1 != 0
     }
 }
