@@ -292,9 +292,13 @@ static inline __attribute__((always_inline)) uint32_t known_path(
     return TM_NODE_NONE;
 }
 
+// Whether it is the one that the last call was on, which can be read up to its end.
+static inline __attribute__((always_inline)) int is_on_known_stack(const struct tm_unwinder *unwinder, uintptr_t sp) {
+    return sp - unwinder->known.low < unwinder->known.high - unwinder->known.low;
+}
+
 static __attribute__((noinline)) uint32_t other_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    if (__builtin_expect(sp - unwinder->known.low >= unwinder->known.high - unwinder->known.low, 0))
-        unwinder->known = tm_stack_known(&unwinder->bounds, sp);
+    if (__builtin_expect(!is_on_known_stack(unwinder, sp), 0)) unwinder->known = tm_stack_known(&unwinder->bounds, sp);
     uint64_t epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
     if (__builtin_expect(unwinder->epoch != epoch, 0)) {
         unwinder->epoch = epoch;
@@ -323,7 +327,7 @@ static __attribute__((noinline)) uint32_t other_stack(struct tm_unwinder *unwind
 static inline __attribute__((always_inline)) int is_last_stack(
     const struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
     const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
-    return tm_is_same_frame(last, pc, sp, fp) && sp - unwinder->known.low < unwinder->known.high - unwinder->known.low &&
+    return tm_is_same_frame(last, pc, sp, fp) && is_on_known_stack(unwinder, sp) &&
            unwinder->epoch == __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE) && !(unwinder->is_cut | options.verify) &&
            unwinder->async_outer == TM_NO_FRAME &&
            tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, last->pairs) == last->pairs &&

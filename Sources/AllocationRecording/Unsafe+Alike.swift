@@ -34,10 +34,10 @@ extension Unsafe {
                 else { break }
                 let next = max(Merge.key(made), key)
                 let last = max(Merge.key(freed), next)
-                let size = stackSize >> 32 | (addressSize >> 48) << 32
+                let size = Merge.size(addressSize, stackSize)
                 guard last <= latest, last > limit || size <= room else { break }
                 if address != absent {
-                    guard address != 0, !ledger.live.mayContain(address) else { break }
+                    guard ledger.isAbsent(address) else { break }
                     absent = address
                 }
                 let this = ledger.kind(size: size, from: next >> 1, to: last >> 1)

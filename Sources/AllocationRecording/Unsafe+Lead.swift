@@ -42,7 +42,8 @@ extension Unsafe {
 
         /// Looks at a stretch that begins at `key`, and is not to go on after `end`.
         mutating func begin(at key: UInt64, end: UInt64) {
-            until = min(end, key.addingReportingOverflow(span).overflow ? .max : key &+ span)
+            // Neither has more than 62 bits.
+            until = min(end, key &+ span)
             (bytes, events, paired) = (0, 0, 0)
         }
 
@@ -55,21 +56,23 @@ extension Unsafe {
             while position != last {
                 let event = events + Int(position & mask)
                 let timeKind = tm_load64(&event.pointee.time_kind)
+                let addressSize = tm_load64(&event.pointee.address_size)
+                let size = Int(truncatingIfNeeded: Merge.size(addressSize, tm_load64(&event.pointee.stack_size)))
                 key = max(Merge.key(timeKind), key)
                 if key > until { break }
                 position &+= 1
                 switch UInt32(truncatingIfNeeded: timeKind & 15) {
                 case TM_EVENT_ALLOCATE.rawValue:
                     let following = events + Int(position & mask)
-                    let address = tm_load64(&event.pointee.address_size) & Block.mask48
-                    if position != last, Merge.isFree(following, tm_load64(&following.pointee.time_kind), of: address) {
+                    let freed = tm_load64(&following.pointee.time_kind)
+                    if position != last, Merge.isFree(following, freed, of: addressSize & Block.mask48) {
                         position &+= 1
                         paired &+= 2
-                        pair = max(pair, Merge.size(event))
+                        pair = max(pair, size)
                     } else {
-                        single &+= Merge.size(event)
+                        single &+= size
                     }
-                case TM_EVENT_REALLOC_RESULT.rawValue, TM_EVENT_TRACK.rawValue: single &+= Merge.size(event)
+                case TM_EVENT_REALLOC_RESULT.rawValue, TM_EVENT_TRACK.rawValue: single &+= size
                 // A block of unknown size is back.
                 case TM_EVENT_REALLOC_FAILED.rawValue: single = Self.tooMuch
                 // It may change what the peak is.

@@ -172,8 +172,12 @@ extension Unsafe {
         /// Whether nobody would see a block alive while live bytes are up to `size` more than now.
         @inline(__always)
         func mayPass(_ address: UInt64, _ size: UInt64) -> Bool {
-            address != 0 && Int(truncatingIfNeeded: size) <= room && !live.mayContain(address)
+            Int(truncatingIfNeeded: size) <= room && isAbsent(address)
         }
+
+        /// Whether no block is alive at an address.
+        @inline(__always)
+        func isAbsent(_ address: UInt64) -> Bool { address != 0 && !live.mayContain(address) }
 
         /// How many more live bytes are no peak.
         @inline(__always)
@@ -185,7 +189,7 @@ extension Unsafe {
         /// Whether further blocks of a row of which one was passed may be counted together: none of them is looked at for its type, or
         /// stands for others.
         @inline(__always)
-        func mayRepeat(_ row: Int) -> Bool { sampling.isWhole && rows.rows.base[row].untilProbe == 0 }
+        func mayRepeat(_ row: Int) -> Bool { isWhole && rows.rows.base[row].untilProbe == 0 }
 
         @inline(__always)
         mutating func passed(_ row: Int, _ kind: PassedKind, count: Int, bytes: Int) {

@@ -69,10 +69,9 @@ extension Unsafe {
             (timeKind >> 4) << 1 | (allocating >> (timeKind & 15)) & 1
         }
 
+        /// The size of a block, from the two words of its event.
         @inline(__always)
-        static func size(_ event: UnsafeMutablePointer<tm_event>) -> Int {
-            Int(truncatingIfNeeded: tm_load64(&event.pointee.stack_size) >> 32 | (tm_load64(&event.pointee.address_size) >> 48) << 32)
-        }
+        static func size(_ addressSize: UInt64, _ stackSize: UInt64) -> UInt64 { stackSize >> 32 | (addressSize >> 48) << 32 }
 
         /// Whether an event of this kind frees the block at an address, and has no word about blocks that were not sampled: address and
         /// size of a free.
@@ -191,7 +190,7 @@ extension Unsafe {
                 let addressSize = tm_load64(&event.pointee.address_size)
                 let address = addressSize & Block.mask48
                 let stackSize = tm_load64(&event.pointee.stack_size)
-                let size = stackSize >> 32 | (addressSize >> 48) << 32
+                let size = Self.size(addressSize, stackSize)
                 let stack = UInt32(truncatingIfNeeded: stackSize)
                 let clock = next >> 1
                 var isSound = true
