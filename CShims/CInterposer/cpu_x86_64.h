@@ -91,6 +91,17 @@ static inline __attribute__((always_inline)) size_t tm_cpu_pairs_hold(const uint
     return i;
 }
 
+// Whether all of them do; there is one at least. No branch for each: nearly always they do.
+static inline __attribute__((always_inline)) int tm_cpu_pairs_are(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {
+    const uintptr_t *end = at + count;
+    __m128i difference = tm_cpu_pair_difference(*at, pair);
+    for (at += count & 1, pair += count & 1; at != end; at += 2, pair += 2) {
+        difference = _mm_or_si128(difference, tm_cpu_pair_difference(at[0], &pair[0]));
+        difference = _mm_or_si128(difference, tm_cpu_pair_difference(at[1], &pair[1]));
+    }
+    return tm_cpu_is_zero(difference);
+}
+
 // Writes two words as one if they still are the expected ones (both aligned to 16).
 static inline int tm_cpu_swap_pair(uint64_t *words, uint64_t from0, uint64_t from1, uint64_t to0, uint64_t to1) {
     unsigned __int128 from = (unsigned __int128)from1 << 64 | from0, to = (unsigned __int128)to1 << 64 | to0;

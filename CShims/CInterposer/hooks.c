@@ -125,13 +125,14 @@ TM_TRACED void recorded_free(void *block) {
 }
 
 TM_TRACED void traced_free(void *block) {
-    if (UNLIKELY(!block || tm_arena_owns(block))) return;
+    if (UNLIKELY(!block)) return;
     if (!tm_sampled_blocks_may_have(block)) TM_BECOMES tm_real.free(block);
     TM_BECOMES recorded_free(block);
 }
 
 TM_HOOK void free(void *block) {
-    if (is_off() && !tm_arena_owns(block)) TM_BECOMES tm_real.free(block);
+    if (UNLIKELY(tm_arena_owns(block))) return;
+    if (is_off()) TM_BECOMES tm_real.free(block);
     TM_BECOMES traced_free(block);
 }
 
@@ -253,14 +254,17 @@ TM_ALIGNED_HOOK(memalign, (size_t alignment, size_t size), (alignment, size), al
 TM_ALIGNED_HOOK(valloc, (size_t size), (size), TM_PAGE)
 TM_ALIGNED_HOOK(pvalloc, (size_t size), (size), TM_PAGE)
 
-TM_HOOK size_t malloc_usable_size(void *block) {
-    if (UNLIKELY(!block)) return 0;
-    if (UNLIKELY(tm_arena_owns(block))) return tm_arena_size(block);
-    if (UNLIKELY(!tm_real_is_known)) {
-        uint64_t epoch;
-        if (tm_enter(&tm_thread, &epoch)) tm_leave(&tm_thread, epoch);
-    }
+// Some programs ask for each block that they allocate or free.
+static __attribute__((noinline)) size_t find_usable_size(void *block) {
+    uint64_t epoch;
+    if (tm_arena_owns(block)) return tm_arena_size(block);
+    if (tm_enter(&tm_thread, &epoch)) tm_leave(&tm_thread, epoch);  // makes tm_real known
     return tm_real.malloc_usable_size(block);
+}
+
+TM_HOOK size_t malloc_usable_size(void *block) {
+    if (UNLIKELY(tm_arena_owns(block) || !tm_real_is_known)) TM_BECOMES find_usable_size(block);
+    TM_BECOMES tm_real.malloc_usable_size(block);
 }
 
 // Another library may come to lie at the same addresses: what is remembered about code there is void.

@@ -10,7 +10,6 @@ int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, ui
     if (!(base->flags & TM_FP_UNUSED) && (!path->knows_base_fp || base->fp - sp != path->base_fp)) return 0;
     const uint64_t *words = path->words;
     const uint32_t *halves = path->halves + 2 * path->returns;
-    // Nearly always all are equal: one branch for all.
     uint64_t difference = 0;
     size_t i = 0, pairs = path->pairs;
     for (; i < pairs; i++) {
@@ -18,11 +17,9 @@ int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, ui
         difference |= (tm_word_at(at) ^ words[i] >> 16) | ((tm_word_at(at - sizeof sp) - sp) ^ halves[i]);
     }
     if (difference) return 0;
-    for (; i < path->returns; i++)
-        if (tm_word_at(sp + (words[i] & 0xffff) * sizeof sp) != words[i] >> 16) return 0;
-    for (i = pairs; i < pairs + path->saved; i++)
-        if (tm_word_at(sp + (halves[i] & 0xffff) * sizeof sp) - sp != (halves[i] >> 16) * sizeof sp) return 0;
-    return 1;
+    for (; i < pairs + path->saved; i++)
+        difference |= (tm_word_at(sp + (halves[i] & 0xffff) * sizeof sp) - sp) ^ (halves[i] >> 16) * sizeof sp;
+    return !(difference | tm_path_returns_differ(path, (unsigned)pairs, sp));
 }
 
 // The words of a path while it is looked at: saved frame pointers only when it turns out that a rule uses them.
@@ -107,6 +104,7 @@ static int fill(struct tm_path *path, const struct tm_fresh_frame *fresh, uint32
     path->pairs = (uint8_t)pair_up(&draft);
     path->returns = (uint8_t)draft.return_count;
     path->saved = (uint8_t)(draft.saved_count - path->pairs);
+    path->is_returns_only = !path->uses_fp && !draft.saved_count;
     memcpy(path->words, draft.returns, draft.return_count * sizeof *path->words);
     memcpy(path->halves + 2 * draft.return_count, draft.saved, draft.saved_count * sizeof *path->halves);
     return 1;
@@ -124,7 +122,6 @@ void tm_path_note(struct tm_unwinder *unwinder, const struct tm_frame *base, uin
     const struct tm_known_paths *known = &unwinder->paths;
     const struct tm_fresh_frame *fresh = unwinder->fresh;
     uint64_t distance = base->sp - fresh->sp;
-    if (distance > UINT32_MAX) return;
     struct tm_path_set set = tm_path_set(known, base->node, fresh->pc, distance);
     for (unsigned way = 0; way < TM_PATH_WAYS; way++) {
         struct tm_path *path = &set.paths[way];
@@ -141,9 +138,9 @@ void tm_path_note(struct tm_unwinder *unwinder, const struct tm_frame *base, uin
     set.tags[way] = set.tag;
     path->pc = fresh->pc;
     path->base_pc = base->pc;
-    path->distance = (uint32_t)distance;
+    path->distance = distance;
     path->base_node = base->node;
-    path->node = 0;
     path->version = known->version;
+    path->node = 0;
     path->is_used = 0;
 }

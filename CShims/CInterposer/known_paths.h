@@ -33,24 +33,31 @@ static inline __attribute__((always_inline)) struct tm_path_set tm_path_set(
 
 static inline __attribute__((always_inline)) int tm_path_is_from(
     const struct tm_path *path, const struct tm_frame *base, uintptr_t pc, uint64_t distance, uint32_t version) {
-    return path->pc == pc && path->distance == distance && path->base_node == base->node && path->base_pc == base->pc &&
-           path->version == version;
+    return path->pc == pc && path->distance == distance && path->base_node == base->node && path->version == version &&
+           path->base_pc == base->pc;
+}
+
+// Not 0: some return address, from the given one on, is not there. Nearly always all are: no branch for each.
+static inline __attribute__((always_inline)) uint64_t tm_path_returns_differ(const struct tm_path *path, unsigned first, uintptr_t sp) {
+    uint64_t difference = 0;
+#pragma clang loop unroll(disable)
+    for (const uint64_t *word = path->words + first, *end = path->words + path->returns; word != end; word++)
+        difference |= tm_word_at(sp + (*word & 0xffff) * sizeof sp) ^ *word >> 16;
+    return difference;
 }
 
 // Whether all words of it are there. In a function of its own, which has the registers for it.
 int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, uintptr_t sp, uintptr_t fp);
 
-// Frame `base` must stand. 0: no path leads from it to (pc, sp, fp), or none is known.
+// Frame `base` must stand. 0: no path leads from it to (pc, sp, fp), or none is known, from the given way of its set on.
 static inline __attribute__((always_inline)) uint32_t tm_path_find(
-    const struct tm_known_paths *known, const struct tm_frame *base, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    uint64_t distance = base->sp - sp;
-    struct tm_path_set set = tm_path_set(known, base->node, pc, distance);
-    for (unsigned way = 0; way < TM_PATH_WAYS; way++) {
-        if (set.tags[way] != set.tag) continue;
+    const struct tm_known_paths *known, unsigned way, const struct tm_frame *base, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    struct tm_path_set set = tm_path_set(known, base->node, pc, base->sp - sp);
+    for (; way < TM_PATH_WAYS; way++) {
         struct tm_path *path = &set.paths[way];
-        if (path->node == 0 || !tm_path_is_from(path, base, pc, distance, known->version)) continue;
+        if (set.tags[way] != set.tag || !path->node || !tm_path_is_from(path, base, pc, base->sp - sp, known->version)) continue;
         if (!tm_path_leads_to(path, base, sp, fp)) continue;
-        if (__builtin_expect(!path->is_used, 0)) path->is_used = 1;
+        path->is_used = 1;
         return path->node;
     }
     return 0;

@@ -45,21 +45,22 @@ struct tm_stack_word {
 };
 
 // known_paths.h
-#define TM_PATH_WORDS 58
+#define TM_PATH_WORDS 57
 #define TM_PATH_WAYS 4
 #define TM_PATH_SETS_LOG2 9
 
 struct tm_path {
     _Alignas(64) uint64_t pc;
     uint64_t base_pc;
-    uint32_t distance;         // between the stack pointers of the hook's caller and of the base
-    uint32_t base_node, node;  // node 0: walked once
-    uint32_t version;
+    uint64_t distance;         // between the stack pointers of the hook's caller and of the base
+    uint32_t base_node, version;
+    uint32_t node;             // 0: walked once
     uint32_t fp, base_fp;      // from the stack pointer of the hook's caller
     // How many words are return addresses; below how many of these, the first ones, a frame pointer is saved, to each of which belongs
     // one of the halves that follow; and how many halves follow that are frame pointers saved elsewhere.
     uint8_t returns, pairs, saved;
     uint8_t uses_fp, knows_base_fp, is_used;
+    uint8_t is_returns_only;  // no frame pointer of it is compared
     // Place in the low 16 bits, in words from the stack pointer of the hook's caller; above it what is there: a return address, or a
     // saved frame pointer's distance from there, in words. A pair's half is this distance alone, in bytes. Small, because it is reading
     // them that takes time.
@@ -86,7 +87,8 @@ struct tm_known_paths {
 struct tm_unwinder {
     // what every call needs
     uint32_t count;
-    uint32_t is_cut;  // frames[0] is not the outermost frame of the stack
+    uint32_t is_plain;  // 1: not cut, no async functions, not compared with libunwind's
+    uint32_t is_cut;    // frames[0] is not the outermost frame of the stack
     uint32_t limit, capacity;
     uint64_t epoch;
     struct tm_frame *frames;
@@ -132,6 +134,18 @@ static inline __attribute__((always_inline)) uint32_t tm_words_hold(const struct
     }
     while (word != end && tm_word_at(word->at) == word->value) word++;
     return (uint32_t)(word - words);
+}
+
+// Whether all of them do.
+static inline __attribute__((always_inline)) int tm_words_are(const struct tm_stack_word *words, uint32_t count) {
+    const struct tm_stack_word *word = words, *end = words + count;
+    if (count & 1) {
+        if (tm_word_at(word->at) != word->value) return 0;
+        word++;
+    }
+    for (; word != end; word += 2)
+        if ((tm_word_at(word[0].at) ^ word[0].value) | (tm_word_at(word[1].at) ^ word[1].value)) return 0;
+    return 1;
 }
 
 // The innermost frame, at or outside the given one, that is not further in than `sp`.

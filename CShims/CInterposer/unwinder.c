@@ -63,7 +63,7 @@ void tm_unwinder_code_unloaded(void) { tm_rules_forget(); }
 
 void tm_unwinder_thread_start(struct tm_unwinder *unwinder) {
     unwinder->count = 0;
-    unwinder->is_cut = 0;
+    unwinder->is_cut = unwinder->is_plain = 0;
     unwinder->limit = options.limit;
     unwinder->capacity = 2 * options.limit;
     tm_unwinder_lay_out(unwinder, options.limit);
@@ -282,7 +282,7 @@ static __attribute__((noinline)) void verify_path(struct tm_unwinder *unwinder, 
 static inline __attribute__((always_inline)) uint32_t known_path(
     struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
     for (int tries = 0; tries < 2 && last >= unwinder->frames; tries++, last--) {
-        uint32_t node = tm_path_find(&unwinder->paths, last, pc, sp, fp);
+        uint32_t node = tm_path_find(&unwinder->paths, 0, last, pc, sp, fp);
         if (node) {
             unwinder->count = (uint32_t)(last - unwinder->frames) + 1;
             if (unwinder->count <= unwinder->async_outer) unwinder->async_outer = TM_NO_FRAME;
@@ -320,22 +320,48 @@ static __attribute__((noinline)) uint32_t other_stack(struct tm_unwinder *unwind
         else if (__builtin_expect(options.verify, 0)) verify_path(unwinder, (struct tm_caller){pc, sp, fp}, node);
     }
     if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, (struct tm_caller){pc, sp, fp}, node);
+    unwinder->is_plain = !(unwinder->is_cut | options.verify) && unwinder->async_outer == TM_NO_FRAME;
     return node;
 }
 
-// A loop allocates from the same stack again and again: then all of it stands, and nothing has to be found out.
-static inline __attribute__((always_inline)) int is_last_stack(
-    const struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
-    return tm_is_same_frame(last, pc, sp, fp) && is_on_known_stack(unwinder, sp) &&
-           unwinder->epoch == __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE) && !(unwinder->is_cut | options.verify) &&
-           unwinder->async_outer == TM_NO_FRAME &&
-           tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, last->pairs) == last->pairs &&
-           tm_words_hold(unwinder->words, last->words) == last->words;
+// Whether all that is remembered stands, as it does nearly always, and nothing about it is unusual.
+static inline __attribute__((always_inline)) int stands(const struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t sp) {
+    if (last->sp < sp || !is_on_known_stack(unwinder, sp) || !unwinder->is_plain) return 0;
+    if (unwinder->epoch != __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE)) return 0;
+    if (last->pairs && !tm_cpu_pairs_are(unwinder->pairs_at, unwinder->pairs, last->pairs)) return 0;
+    return tm_words_are(unwinder->words, last->words);
 }
 
-// In a function of its own, since it saves no register.
+// What is left to try when the path is not the first one of its set, or that one has more words than return addresses. Functions of
+// their own, each the end of the one before: so none saves registers for what it seldom needs.
+static __attribute__((noinline)) uint32_t stack_by_further_path(
+    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
+    uint32_t node = tm_path_find(&unwinder->paths, 1, last, pc, sp, fp);
+    return node ? node : other_stack(unwinder, pc, sp, fp);
+}
+
+static __attribute__((noinline)) uint32_t stack_by_whole_path(
+    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last, struct tm_path *path) {
+    if (!tm_path_leads_to(path, last, sp, fp)) return stack_by_further_path(unwinder, pc, sp, fp, last);
+    path->is_used = 1;
+    return path->node;
+}
+
+static __attribute__((noinline)) uint32_t stack_by_path(
+    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
+    struct tm_path *path = tm_path_set(&unwinder->paths, last->node, pc, last->sp - sp).paths;
+    if (!path->node || !tm_path_is_from(path, last, pc, last->sp - sp, unwinder->paths.version))
+        return stack_by_further_path(unwinder, pc, sp, fp, last);
+    if (!path->is_returns_only || !(last->flags & TM_FP_UNUSED)) return stack_by_whole_path(unwinder, pc, sp, fp, last, path);
+    if (tm_path_returns_differ(path, 0, sp)) return stack_by_further_path(unwinder, pc, sp, fp, last);
+    path->is_used = 1;
+    return path->node;
+}
+
+// A loop allocates from the same stack again and again, or along paths that begin where the last one did.
 uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    if (!is_last_stack(unwinder, pc, sp, fp)) return other_stack(unwinder, pc, sp, fp);
-    return unwinder->frames[(int64_t)unwinder->count - 1].node;
+    const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
+    if (!stands(unwinder, last, sp)) return other_stack(unwinder, pc, sp, fp);
+    if (tm_is_same_frame(last, pc, sp, fp)) return last->node;
+    return stack_by_path(unwinder, pc, sp, fp, last);
 }
