@@ -6,9 +6,13 @@ extension Recording {
     /// Cost: constant for a block's first address, else one pass over the live blocks.
     func block(containing address: UInt64, domain: Int, frameLimit: Int) -> (address: UInt64, size: Int, stack: Snapshot)? {
         var found: Unsafe.Block?
-        let live = domain == 0 ? merge.ledger.live : merge.ledger.domains.first { Int($0.number) == domain }?.live
-        live?.visit { block in
+        func look(_ block: Unsafe.Block) {
             if address == block.address || (address > block.address && address - block.address < UInt64(block.size)) { found = block }
+        }
+        if domain == 0 {
+            merge.ledger.live.visit(look)
+        } else {
+            merge.ledger.domains.first { Int($0.number) == domain }?.live.visit(look)
         }
         guard let found else { return nil }
         var snapshot = Snapshot(process: ProcessSummary())

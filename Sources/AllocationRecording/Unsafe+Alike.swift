@@ -40,7 +40,7 @@ extension Unsafe {
                     guard ledger.isAbsent(address) else { break }
                     absent = address
                 }
-                let this = ledger.kind(size: size, from: next >> 1, to: last >> 1)
+                let this = ledger.kind(size: size, lifetime: ledger.units(from: next >> 1, to: last >> 1))
                 if this != kind {
                     count(position &- first, bytes, kind, &ledger)
                     (kind, first, bytes) = (this, position, 0)

@@ -2,65 +2,99 @@
 import CRecording
 
 extension Unsafe.Ledger {
-    /// Events that are looked at together: one step for all of them takes fewer instructions than three steps for each.
+    /// Events that are looked at together: what they read is on its way for all of them at the same time.
     static let fetchedTogether: UInt64 = 8
     static let fetchedAhead = 4 * fetchedTogether
+    private static let notedMask = UInt64(notedCount - 1)
+    /// For as many events is it noted what they need.
+    static let notedCount = 32
 
     /// From `position` on the ring must have more than `fetchedAhead` events. Each step depends on what the one before it fetched for
-    /// the same event, eight events ago.
+    /// the same event, eight events ago. Young blocks need nothing: they have been seen a moment ago.
     ///
     ///     position   ├ taken now ┼ stack rows ┼ slots ┼ tags ┤
     ///
     /// Mutating only so that it is handed the ledger itself: a copy is a kilobyte.
     @inline(never)
     mutating func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
-        if live.former == nil {
-            fetch(events, mask, position, isMoving: false)
+        if live.table.former == nil {
+            fetchBlocks(events, mask, position, isMoving: false)
+            fetchRows(events, mask, position, isMoving: false)
         } else {
-            fetch(events, mask, position, isMoving: true)
+            fetchBlocks(events, mask, position, isMoving: true)
+            fetchRows(events, mask, position, isMoving: true)
         }
     }
+
+    /// Tags of a live table that stay in the cache.
+    private static let fewChunks = 1 << 15
 
     /// Inlined twice, so that it is not asked for each event whether blocks are in two tables. Neither closures nor iterators: without
     /// optimization they allocate, which in a program that links the collector is an event in turn.
     @inline(__always)
-    private mutating func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, isMoving: Bool) {
+    private mutating func fetchBlocks(
+        _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, isMoving: Bool
+    ) {
         let rowsEnd = position &+ 2 &* Self.fetchedTogether
         let slotsEnd = rowsEnd &+ Self.fetchedTogether
         let tagsEnd = slotsEnd &+ Self.fetchedTogether
+        let (young, noted) = (live.young.blocks.base, noted.base)
+        let isNursery = live.young.isInUse
+        let isLarge = live.table.table.number > Self.fewChunks
         var place = slotsEnd
         while place != tagsEnd {
-            let hash = live.hash(Self.address(of: events + Int(truncatingIfNeeded: place & mask)))
-            chunks(hash, isMoving).fetchTags(hash)
+            let event = events + Int(truncatingIfNeeded: place & mask)
+            let note = noted + Int(truncatingIfNeeded: place & Self.notedMask)
             place &+= 1
+            let address = tm_load64(&event.pointee.address_size) & Unsafe.Block.mask48
+            let block = young + live.young.place(address)
+            let isHere = block.pointee.address == address
+            let isAlive = UInt32(truncatingIfNeeded: block.pointee.rowBirth) != 0
+            note.pointee = 0
+            var wanted = address
+            if isNursery && Self.isNew(event) {
+                // The young block of its place moves to the table, which must not have a block with the same address.
+                if isHere { continue }
+                if isLarge {
+                    let hash = live.table.hash(address)
+                    chunks(hash, isMoving).fetchTags(hash)
+                }
+                if !isAlive { continue }
+                wanted = block.pointee.address
+            } else if isHere && isAlive && !Self.isNew(event) {
+                continue
+            }
+            let hash = live.table.hash(wanted)
+            if isLarge { chunks(hash, isMoving).fetchTags(hash) }
+            note.pointee = hash | 1
         }
         place = rowsEnd
         while place != slotsEnd {
+            let hash = noted[Int(truncatingIfNeeded: place & Self.notedMask)]
             let event = events + Int(truncatingIfNeeded: place & mask)
-            let hash = live.hash(Self.address(of: event))
-            chunks(hash, isMoving).fetchSlot(hash, isNew: Self.isNew(event))
             place &+= 1
+            if hash != 0 { chunks(hash, isMoving).fetchSlot(hash, isNew: Self.isNew(event)) }
         }
-        place = position &+ Self.fetchedTogether
+    }
+
+    @inline(__always)
+    private mutating func fetchRows(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, isMoving: Bool) {
+        let rowsEnd = position &+ 2 &* Self.fetchedTogether
+        var place = position &+ Self.fetchedTogether
         while place != rowsEnd {
+            let hash = noted.base[Int(truncatingIfNeeded: place & Self.notedMask)]
             let event = events + Int(truncatingIfNeeded: place & mask)
+            place &+= 1
             if Self.isNew(event) {
                 rows.fetch(row: rows.find(UInt32(truncatingIfNeeded: tm_load64(&event.pointee.stack_size))))
-            } else {
-                let hash = live.hash(Self.address(of: event))
+            } else if hash != 0 {
                 rows.fetch(row: chunks(hash, isMoving).likelyRow(hash))
             }
-            place &+= 1
         }
     }
 
     @inline(__always)
-    private func chunks(_ hash: UInt64, _ isMoving: Bool) -> Unsafe.Chunks { isMoving ? live.place(hash) : live.table }
-
-    @inline(__always)
-    private static func address(of event: UnsafeMutablePointer<tm_event>) -> UInt64 {
-        tm_load64(&event.pointee.address_size) & Unsafe.Block.mask48
-    }
+    private func chunks(_ hash: UInt64, _ isMoving: Bool) -> Unsafe.Chunks { isMoving ? live.table.place(hash) : live.table.table }
 
     @inline(__always)
     private static func isNew(_ event: UnsafeMutablePointer<tm_event>) -> Bool {

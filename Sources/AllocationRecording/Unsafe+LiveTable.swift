@@ -1,4 +1,4 @@
-// Unsafe+LiveTable.swift: the blocks that are alive, by address.
+// Unsafe+LiveTable.swift: the blocks that are alive and no longer young, by address.
 import CRecording
 
 extension Unsafe {
@@ -74,6 +74,16 @@ extension Unsafe {
             return nil
         }
 
+        /// Puts a block in whose address is not there.
+        /// Call `reserve` before, it makes the room.
+        @inline(__always)
+        mutating func add(_ block: Block) {
+            let hash = hash(block.address)
+            if former != nil { return addWhileMoving(block, hash) }
+            table.add(block, hash)
+            count &+= 1
+        }
+
         /// Takes a block out.
         @inline(__always)
         mutating func remove(_ address: UInt64) -> Block? {
@@ -93,7 +103,7 @@ extension Unsafe {
         @inline(__always)
         func mayContain(_ address: UInt64) -> Bool {
             let hash = hash(address)
-            return former != nil || table.mayContain(hash)
+            return table.mayContain(hash) || former?.mayContain(hash) == true
         }
 
         func contains(_ address: UInt64) -> Bool { block(at: address) != nil }
@@ -102,13 +112,6 @@ extension Unsafe {
             for chunk in 0..<table.number { table.visit(chunk, body) }
             guard let former else { return }
             for chunk in 0..<former.number { former.visit(chunk, body) }
-        }
-
-        mutating func removeAll() -> Bool {
-            guard let empty = LiveTable(seed: seed) else { return false }
-            free()
-            self = empty
-            return true
         }
 
         // MARK: Growing
@@ -149,6 +152,12 @@ extension Unsafe {
         @inline(never)
         private mutating func insertWhileMoving(_ block: Block, _ hash: UInt64) -> Block? {
             let old = removeWhileMoving(block.address, hash)
+            addWhileMoving(block, hash)
+            return old
+        }
+
+        @inline(never)
+        private mutating func addWhileMoving(_ block: Block, _ hash: UInt64) {
             // Not into chunks that have been emptied: their memory is given back.
             if let former, former.home(hash) >= moved, former.add(block, hash, wraps: false) {
                 leftBehind &+= 1
@@ -157,7 +166,6 @@ extension Unsafe {
             }
             count &+= 1
             move()
-            return old
         }
 
         @inline(never)

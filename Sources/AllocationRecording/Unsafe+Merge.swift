@@ -102,11 +102,17 @@ extension Unsafe {
 
         /// Takes all events up to and including time `horizon`, in order; stops before the first one after `pause`.
         mutating func run(horizon: UInt64, pause: UInt64) -> Stop {
+            let stop = merge(horizon: horizon, pause: pause)
+            ledger.settle()
+            return stop
+        }
+
+        private mutating func merge(horizon: UInt64, pause: UInt64) -> Stop {
             let end = horizon >= 1 << 60 ? .max : horizon << 1 | 1
             let pauseKey = pause >= 1 << 60 ? .max : pause << 1 | 1
             heapCount = 0
             lead.end()
-            prefetches = ledger.byteCount > Self.cacheSize
+            prefetches = ledger.live.table.byteCount > Self.cacheSize
             for index in 0..<cursorCount {
                 let cursor = cursors.base + index
                 if cursor.pointee.head == cursor.pointee.tail { continue }
@@ -156,7 +162,7 @@ extension Unsafe {
         private mutating func take(_ ring: Int, limit: UInt64) -> Stop? {
             let cursor = cursors.base + ring
             let isWatched = ledger.window.thread != 0 && tm_load32(&cursor.pointee.ring.pointee.tid) == ledger.window.thread
-            ledger.birthGeneration = isWatched ? ledger.window.generation : ledger.generation
+            ledger.begin(generation: isWatched ? ledger.window.generation : ledger.generation)
             ledger.select(number: cursor.pointee.thread)
             let events = cursor.pointee.events
             let mask = cursor.pointee.mask
@@ -165,27 +171,33 @@ extension Unsafe {
             // A waiting producer gets its room back in portions.
             let end = min(head, first &+ Self.portion)
             var position = first
-            var key = cursor.pointee.key
-            var last = cursor.pointee.last
-            var fetched = cursor.pointee.fetched
+            var run = Run(
+                limit: limit, key: cursor.pointee.key, last: cursor.pointee.last, fetched: cursor.pointee.fetched,
+                fetchEnd: prefetches ? head : 0)
             var stop: Stop?
             var ownFrees: UInt64 = 0
-            let prefetches = prefetches
             let latest = max(limit, lead.until)
             loop: while position != end {
                 let event = events + Int(position & mask)
                 // Each word is read once: what was checked is what is used.
                 let timeKind = tm_load64(&event.pointee.time_kind)
-                let next = max(Self.key(timeKind), key)
-                if next <= limit {
-                    key = next
-                } else if next > latest || timeKind & 15 != UInt64(TM_EVENT_ALLOCATE.rawValue) {
+                let next = max(Self.key(timeKind), run.key)
+                let kind = UInt32(truncatingIfNeeded: timeKind & 15)
+                if next > limit && (next > latest || kind != TM_EVENT_ALLOCATE.rawValue) { break }
+                if kind == TM_EVENT_ALLOCATE.rawValue, run.isRepeating || next > limit {
+                    let taken = takePair(events, mask, position..<end, latest: latest, &run)
+                    if taken == position && next > limit { break }
+                    position = taken
+                    run.isRepeating = false
+                    continue
+                }
+                if kind == TM_EVENT_ALLOCATE.rawValue || kind == TM_EVENT_FREE.rawValue {
+                    position = run.take(events, mask, position..<end, &ledger)
+                    if run.isSound { continue }
+                    stop = .corrupt(ring: ring)
                     break
                 }
-                if prefetches, position >= fetched {
-                    fetched = position &+ Ledger.fetchedTogether
-                    if head &- position > Ledger.fetchedAhead { ledger.fetch(events, mask, position) }
-                }
+                run.key = next
                 position &+= 1
                 let addressSize = tm_load64(&event.pointee.address_size)
                 let address = addressSize & Block.mask48
@@ -194,48 +206,14 @@ extension Unsafe {
                 let stack = UInt32(truncatingIfNeeded: stackSize)
                 let clock = next >> 1
                 var isSound = true
-                switch UInt32(truncatingIfNeeded: timeKind & 15) {
-                case TM_EVENT_ALLOCATE.rawValue:
-                    if position != end {
-                        let following = events + Int(position & mask)
-                        let freed = tm_load64(&following.pointee.time_kind)
-                        let freedKey = max(Self.key(freed), next)
-                        if freedKey <= latest, Self.isFree(following, freed, of: address),
-                            ledger.mayPass(address, freedKey <= limit ? size : 0)
-                        {
-                            let row = ledger.rows.find(stack)
-                            if ledger.pass(address: address, size: size, row: row, from: clock, to: freedKey >> 1) {
-                                key = freedKey
-                                position &+= 1
-                                last.address = 0
-                                let isAlike =
-                                    position != end
-                                    && UInt32(truncatingIfNeeded: tm_load64(&events[Int(position & mask)].stack_size)) == stack
-                                if isAlike, ledger.mayRepeat(row) {
-                                    var alike = Alike(stack: stack, row: row, limit: limit, latest: latest, key: key)
-                                    position = alike.take(events, mask, position..<end, &ledger)
-                                    key = alike.key
-                                }
-                                continue
-                            }
-                        }
-                    }
-                    if next > limit {
-                        position &-= 1
-                        break loop
-                    }
-                    isSound = ledger.allocate(address: address, size: size, stack: stack, clock: clock, last: &last)
-                case TM_EVENT_FREE.rawValue:
-                    // The thread has allocated blocks since that were not sampled.
-                    if size != 0 { last.address = 0 }
-                    ledger.free(address: address, clock: clock, last: &last)
+                switch kind {
                 case TM_EVENT_OWN_FREE.rawValue:
                     ledger.freeIfKnown(address: address, clock: clock)
                     ownFrees &+= 1
                 case TM_EVENT_REALLOC_RELEASE.rawValue:
                     isSound = ledger.release(address: address, ring: ring, clock: clock)
                 case TM_EVENT_REALLOC_RESULT.rawValue:
-                    isSound = ledger.result(address: address, size: size, stack: stack, ring: ring, clock: clock, last: &last)
+                    isSound = ledger.result(address: address, size: size, stack: stack, ring: ring, clock: clock, last: &run.last)
                 case TM_EVENT_REALLOC_FAILED.rawValue:
                     isSound = ledger.fail(address: address, ring: ring)
                 case TM_EVENT_DOMAIN.rawValue:
@@ -258,13 +236,43 @@ extension Unsafe {
                 }
             }
             cursor.pointee.tail = position
-            cursor.pointee.key = key
-            cursor.pointee.last = last
-            cursor.pointee.fetched = fetched
+            cursor.pointee.key = run.key
+            cursor.pointee.last = run.last
+            cursor.pointee.fetched = run.fetched
             // The collector frees memory of its own in this process: that is nothing to wake up for.
             cursor.pointee.ownFrees &+= ownFrees
             ledger.countEvents(Int(truncatingIfNeeded: position &- first &- ownFrees))
             return stop
+        }
+
+        /// Takes a block that is freed at once, up to `latest` if need be, and all that are like it. Returns the position of the first
+        /// event that was not taken.
+        private mutating func takePair(
+            _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ positions: Range<UInt64>, latest: UInt64, _ run: inout Run
+        ) -> UInt64 {
+            let (position, end) = (positions.lowerBound, positions.upperBound)
+            if end &- position < 2 { return position }
+            let event = events + Int(position & mask)
+            let following = events + Int((position &+ 1) & mask)
+            let (addressSize, stackSize) = (tm_load64(&event.pointee.address_size), tm_load64(&event.pointee.stack_size))
+            let (address, size) = (addressSize & Block.mask48, Self.size(addressSize, stackSize))
+            let key = max(Self.key(tm_load64(&event.pointee.time_kind)), run.key)
+            let freed = tm_load64(&following.pointee.time_kind)
+            let freedKey = max(Self.key(freed), key)
+            guard freedKey <= latest, Self.isFree(following, freed, of: address), ledger.mayPass(address, freedKey <= run.limit ? size : 0)
+            else { return position }
+            let stack = UInt32(truncatingIfNeeded: stackSize)
+            let row = ledger.rows.find(stack)
+            guard ledger.pass(address: address, size: size, row: row, from: key >> 1, to: freedKey >> 1) else { return position }
+            run.key = freedKey
+            run.last.address = 0
+            let next = position &+ 2
+            guard next != end, UInt32(truncatingIfNeeded: tm_load64(&events[Int(next & mask)].stack_size)) == stack, ledger.mayRepeat(row)
+            else { return next }
+            var alike = Alike(stack: stack, row: row, limit: run.limit, latest: latest, key: freedKey)
+            let taken = alike.take(events, mask, next..<end, &ledger)
+            run.key = alike.key
+            return taken
         }
 
         // MARK: A binary heap of the rings' fronts

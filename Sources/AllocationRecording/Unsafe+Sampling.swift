@@ -11,13 +11,16 @@ extension Unsafe {
         /// Mean bytes between samples; 0: every block is recorded.
         private let interval: Double
 
-        init(interval: UInt64) { self.interval = Double(min(interval, 1 << 40)) }
-
         /// Every block stands for itself.
-        var isWhole: Bool { interval == 0 }
+        let isWhole: Bool
+
+        init(interval: UInt64) {
+            self.interval = Double(min(interval, 1 << 40))
+            isWhole = interval == 0
+        }
 
         @inline(__always)
-        func weight(_ block: Block) -> Int { interval == 0 ? 1 : estimate(block) }
+        func weight(_ block: Block) -> Int { isWhole ? 1 : estimate(block) }
 
         @inline(never)
         private func estimate(_ block: Block) -> Int {

@@ -84,8 +84,9 @@ extension Unsafe {
         /// Then further ones are the row of all threads together: 64 MiB.
         static let mostRepeated = 1 << 19
 
-        /// Size buckets, then lifetime buckets.
+        /// Size buckets, then lifetime buckets. Asked for here, because to ask another module is a call.
         let buckets = StackCost.sizeBuckets + StackCost.lifetimeBuckets
+        private let sizeBuckets = StackCost.sizeBuckets
 
         init?() {
             guard let rows = Pages<Row>(capacity: 256), let details = Pages<Detail>(capacity: 256),
@@ -218,6 +219,28 @@ extension Unsafe {
             }
         }
 
+        /// Counts one block in both histograms of a row. One that has many blocks gets them in full: they are found faster.
+        @inline(__always)
+        mutating func tick(_ row: Int, size: Int, lifetime: Int) {
+            let first = slots(row)[0]
+            if first & Detail.tagMask == Detail.fullTag {
+                let counts = histograms.base + Int(first >> 6) &* buckets
+                counts[size] &+= 1
+                counts[sizeBuckets &+ lifetime] &+= 1
+            } else {
+                tickSlots(row, size: size, lifetime: lifetime)
+            }
+        }
+
+        private static let many = 1024
+
+        @inline(never)
+        private mutating func tickSlots(_ row: Int, size: Int, lifetime: Int) {
+            if rows.base[row].totalCount > Self.many { spread(row) }
+            tick(row, bucket: size, count: 1)
+            tick(row, bucket: sizeBuckets &+ lifetime, count: 1)
+        }
+
         @inline(__always)
         private func slots(_ row: Int) -> UnsafeMutablePointer<UInt32> {
             UnsafeMutableRawPointer(details.base + row).advanced(by: 32).assumingMemoryBound(to: UInt32.self)
@@ -237,22 +260,26 @@ extension Unsafe {
                     return
                 }
             }
-            spread(row, bucket: bucket, count: count)
+            // When memory is short the eight slots stay, and this count is not kept.
+            if spread(row) { histograms.base[(histogramCount &- 1) &* buckets &+ bucket] &+= UInt64(truncatingIfNeeded: count) }
         }
 
-        /// Gives the row a histogram in full. When memory is short the eight slots stay, and this count is not kept.
+        /// Gives the row a histogram in full. False: memory is short.
         @inline(never)
-        private mutating func spread(_ row: Int, bucket: Int, count: Int) {
+        @discardableResult
+        private mutating func spread(_ row: Int) -> Bool {
             let number = histogramCount
-            guard number < 1 << 26, histograms.grow(to: (number + 1) * buckets) else { return }
+            guard number < 1 << 26, histograms.grow(to: (number + 1) * buckets) else { return false }
             let slots = self.slots(row)
-            for index in 0..<Detail.slotCount where slots[index] != 0 {
-                histograms[number * buckets + Int(slots[index] & Detail.tagMask) - 1] += UInt64(slots[index] >> 6)
+            var index = 0
+            while index < Detail.slotCount {
+                if slots[index] != 0 { histograms[number * buckets + Int(slots[index] & Detail.tagMask) - 1] += UInt64(slots[index] >> 6) }
                 slots[index] = 0
+                index &+= 1
             }
-            histograms[number * buckets + bucket] += UInt64(truncatingIfNeeded: count)
             slots[0] = UInt32(number) << 6 | Detail.fullTag
             histogramCount += 1
+            return true
         }
 
         /// A key for each of a row's histograms: equal keys mean equal counts. Nil where one takes more than two buckets.

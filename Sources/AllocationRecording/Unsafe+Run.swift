@@ -1,0 +1,123 @@
+// Unsafe+Run.swift: a run of events of one ring, of which the most common kinds are taken in as few instructions as possible.
+import CRecording
+
+extension Unsafe {
+    /// Takes allocations and frees, most of which concern young blocks of stacks that are known. The collector often shares a core with
+    /// the program, which is slowed down by each instruction.
+    struct Run {
+        /// Events up to this one, in order, are older than what other rings have.
+        let limit: UInt64
+        /// Order of the event that was taken last.
+        var key: UInt64
+        /// What the ring allocated last.
+        var last: LastBlock
+        /// The first event that nothing was fetched for.
+        var fetched: UInt64
+        /// The end of what may be fetched; 0: nothing needs to be.
+        let fetchEnd: UInt64
+        /// A block was freed at once, and the next one is of the same stack: `Alike` may go on.
+        var isRepeating = false
+        /// False: the event that was taken last is impossible, or memory is short.
+        var isSound = true
+
+        /// Returns the position of the first event that was not taken: one of another kind, or that is too young.
+        @inline(never)
+        mutating func take(
+            _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ positions: Range<UInt64>, _ ledger: inout Ledger
+        ) -> UInt64 {
+            var (position, end, key, last) = (positions.lowerBound, positions.upperBound, key, last)
+            let (limit, isSimple) = (limit, ledger.isUnwatched && ledger.live.young.isInUse)
+            let generation = ledger.birthGeneration << 48
+            let young = ledger.live.young.blocks.base
+            var (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
+            // Blocks that were young when they were freed.
+            var (count, bytes, lastStack) = (0, 0, UInt32.max)
+            isRepeating = false
+            while position != end {
+                let event = events + Int(truncatingIfNeeded: position & mask)
+                // Each word is read once: what was checked is what is used.
+                let timeKind = tm_load64(&event.pointee.time_kind)
+                let next = max(Merge.key(timeKind), key)
+                if next > limit { break }
+                if position >= fetched {
+                    fetched = position &+ Ledger.fetchedTogether
+                    if fetchEnd &- position > Ledger.fetchedAhead, fetchEnd > position { ledger.fetch(events, mask, position) }
+                }
+                let addressSize = tm_load64(&event.pointee.address_size)
+                let stackSize = tm_load64(&event.pointee.stack_size)
+                let address = addressSize & Block.mask48
+                let place = ledger.live.young.place(address)
+                let block = young + place
+                let kind = UInt32(truncatingIfNeeded: timeKind & 15)
+                if kind == TM_EVENT_ALLOCATE.rawValue {
+                    let size = Merge.size(addressSize, stackSize)
+                    let stack = UInt32(truncatingIfNeeded: stackSize)
+                    let row = ledger.rows.find(stack)
+                    let after = currentBytes &+ Int(truncatingIfNeeded: size)
+                    if row != 0, after <= ledger.peakLimit, isSimple, ledger.rows.rows.base[row].untilProbe == 0, address != 0 {
+                        if !ledger.live.young.isKnownDead(address, place) {
+                            (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
+                            isSound = ledger.makeRoom(place, for: address)
+                            if !isSound { break }
+                            (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
+                        }
+                        let birth = ledger.birth(next >> 1)
+                        ledger.live.young.putUncharged(
+                            Block(
+                                addressGeneration: address | generation, sizeBirth: size | birth << 48,
+                                rowBirth: UInt64(truncatingIfNeeded: row) | (birth << 16) & ~0xffff_ffff), place)
+                        last = LastBlock(address: address, birth: birth)
+                        currentBytes &+= Int(truncatingIfNeeded: size)
+                        liveCount &+= 1
+                    } else {
+                        (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
+                        isSound = ledger.allocate(address: address, size: size, stack: stack, clock: next >> 1, last: &last)
+                        if !isSound { break }
+                        (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
+                    }
+                    lastStack = stack
+                    key = next
+                    position &+= 1
+                } else if kind == TM_EVENT_FREE.rawValue {
+                    let (sizeBirth, rowBirth) = (block.pointee.sizeBirth, block.pointee.rowBirth)
+                    let isLast = last.address == address
+                    if block.pointee.address == address, rowBirth & Nursery.unchargedBit != 0, stackSize == 0 {
+                        block.pointee.rowBirth = 0
+                        let size = sizeBirth & Block.mask48
+                        let birth = sizeBirth >> 48 | (rowBirth >> 32) << 16
+                        let row = Int(truncatingIfNeeded: rowBirth & 0x7fff_ffff)
+                        ledger.ended(row, size: size, lifetime: ledger.birth(next >> 1) &- birth)
+                        currentBytes &-= Int(truncatingIfNeeded: size)
+                        liveCount &-= 1
+                        count &+= 1
+                        bytes &+= Int(truncatingIfNeeded: size)
+                        if isLast, last.birth == birth {
+                            ledger.countTemporary(row, Int(truncatingIfNeeded: size), 1)
+                            last.address = 0
+                        }
+                    } else {
+                        // The thread has allocated blocks since that were not sampled.
+                        if stackSize >> 32 != 0 { last.address = 0 }
+                        (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
+                        ledger.free(address: address, clock: next >> 1, last: &last)
+                        (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
+                    }
+                    key = next
+                    position &+= 1
+                    if isLast, last.address == 0, position != end {
+                        let following = events + Int(truncatingIfNeeded: position & mask)
+                        isRepeating = UInt32(truncatingIfNeeded: tm_load64(&following.pointee.stack_size)) == lastStack
+                        if isRepeating { break }
+                    }
+                } else {
+                    break
+                }
+            }
+            (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
+            ledger.countPassed(count, bytes)
+            ledger.live.young.died &+= count
+            (self.key, self.last) = (key, last)
+            return position
+        }
+    }
+}
