@@ -5,6 +5,9 @@
 /// Makes SQLite copy a bound value (the original is a cast that Swift does not import).
 static inline sqlite3_destructor_type csqlite_transient(void) { return SQLITE_TRANSIENT; }
 
+/// Makes SQLite count no memory, which it does under a lock. Before its first use in a process. (Variadic as well.)
+static inline int csqlite_forgo_memory_figures(void) { return sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); }
+
 /// Prepares a connection for a file from anywhere: its schema may not call functions or change anything.
 /// (The original is variadic, so out of Swift's reach.)
 static inline int csqlite_distrust(sqlite3 *database) {

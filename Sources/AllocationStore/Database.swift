@@ -2,6 +2,10 @@
 import CSQLite
 import Glibc
 
+/// Tells SQLite to count no memory: a tenth of the time of short statements, and nobody asks. For a program that has SQLite to itself,
+/// before its first use.
+package func forgoMemoryFigures() { _ = csqlite_forgo_memory_figures() }
+
 /// An open database. Closed with its last statement.
 final class Database {
     let path: String

@@ -32,7 +32,7 @@ final class OutputFile: Sendable {
     }
 
     /// Writes an intermediate state in the background. Skipped while the last one is still being written, and so that
-    /// making and writing them take a twentieth of the time at most.
+    /// making and writing them take a fortieth of the time at most: while one is made the program's events wait.
     func checkpoint(_ snapshots: () -> [Snapshot]) {
         let start = ContinuousClock.now
         guard earliest.withLock({ $0 }) <= start,
@@ -43,7 +43,7 @@ final class OutputFile: Sendable {
             // A full disk may have room again by the end: only the last write counts.
             try? write(made, complete: false)
             let end = ContinuousClock.now
-            earliest.withLock { $0 = end.advanced(by: start.duration(to: end) * 20) }
+            earliest.withLock { $0 = end.advanced(by: start.duration(to: end) * 40) }
             isBusy.store(false, ordering: .releasing)
         }
         if let thread { thread.detach() } else { isBusy.store(false, ordering: .releasing) }

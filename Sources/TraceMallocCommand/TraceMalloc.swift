@@ -1,5 +1,6 @@
 // TraceMalloc.swift: the command `tracemalloc`, its exit codes, and where its errors are worded.
 import AllocationReports
+import AllocationStore
 import ArgumentParser
 import Glibc
 
@@ -22,6 +23,7 @@ struct TraceMalloc: ParsableCommand {
         ])
 
     static func main() {
+        forgoMemoryFigures()
         do {
             var command = try parseAsRoot()
             try command.run()
