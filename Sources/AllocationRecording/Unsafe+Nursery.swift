@@ -24,7 +24,7 @@ extension Unsafe {
         var movedOn = 0
         private var resumes = 0
 
-        /// 12 KiB. Half as many hold some hundredths less of what twice as many do.
+        /// 12 KiB: with half as many places some percent fewer blocks would die here, with twice as many one percent more.
         static let size = 512
         /// In the row of a block: it is not charged. Rows are fewer.
         static let unchargedBit: UInt64 = 1 << 31

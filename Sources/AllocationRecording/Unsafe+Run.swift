@@ -30,7 +30,7 @@ extension Unsafe {
             let generation = ledger.birthGeneration << 48
             let young = ledger.live.young.blocks.base
             var (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
-            // Blocks that were young when they were freed.
+            // Blocks that were never charged when they were freed.
             var (count, bytes, lastStack) = (0, 0, UInt32.max)
             isRepeating = false
             while position != end {
@@ -54,7 +54,7 @@ extension Unsafe {
                     let stack = UInt32(truncatingIfNeeded: stackSize)
                     let row = ledger.rows.find(stack)
                     let after = currentBytes &+ Int(truncatingIfNeeded: size)
-                    if row != 0, after <= ledger.peakLimit, isSimple, ledger.rows.rows.base[row].untilProbe == 0, address != 0 {
+                    if row != 0, after <= ledger.peakLimit, isSimple, address != 0, Ledger.passes(ledger.rows.rows.base + row) {
                         if !ledger.live.young.isKnownDead(address, place) {
                             (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
                             isSound = ledger.makeRoom(place, for: address)
