@@ -17,17 +17,19 @@ extension Unsafe.Ledger {
     /// Mutating only so that it is handed the ledger itself: a copy is a kilobyte.
     @inline(never)
     mutating func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
+        let hasManyRows = rows.count > Self.fewRows
         if live.table.former == nil {
             fetchBlocks(events, mask, position, isMoving: false)
-            fetchRows(events, mask, position, isMoving: false)
+            if hasManyRows { fetchRows(events, mask, position, isMoving: false) }
         } else {
             fetchBlocks(events, mask, position, isMoving: true)
-            fetchRows(events, mask, position, isMoving: true)
+            if hasManyRows { fetchRows(events, mask, position, isMoving: true) }
         }
     }
 
-    /// Tags of a live table that stay in the cache.
+    /// Tags of a live table, and rows, that stay in the second cache: half a megabyte, and one.
     private static let fewChunks = 1 << 15
+    private static let fewRows = 1 << 13
 
     /// Inlined twice, so that it is not asked for each event whether blocks are in two tables. Neither closures nor iterators: without
     /// optimization they allocate, which in a program that links the collector is an event in turn.
