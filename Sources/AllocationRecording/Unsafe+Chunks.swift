@@ -22,7 +22,7 @@ extension Unsafe {
             rowBirth = UInt64(row) | (birth << 16) & ~0xffff_ffff
         }
 
-        init(addressGeneration: UInt64, sizeBirth: UInt64, rowBirth: UInt64) {
+        private init(addressGeneration: UInt64, sizeBirth: UInt64, rowBirth: UInt64) {
             self.addressGeneration = addressGeneration
             self.sizeBirth = sizeBirth
             self.rowBirth = rowBirth

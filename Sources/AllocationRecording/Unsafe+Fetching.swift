@@ -40,7 +40,7 @@ extension Unsafe.Ledger {
         let rowsEnd = position &+ 2 &* Self.fetchedTogether
         let slotsEnd = rowsEnd &+ Self.fetchedTogether
         let tagsEnd = slotsEnd &+ Self.fetchedTogether
-        let (young, noted) = (live.young.blocks.base, noted.base)
+        let noted = noted.base
         let isNursery = live.young.isInUse
         let isLarge = live.table.table.number > Self.fewChunks
         var place = slotsEnd
@@ -49,12 +49,12 @@ extension Unsafe.Ledger {
             let note = noted + Int(truncatingIfNeeded: place & Self.notedMask)
             place &+= 1
             let address = tm_load64(&event.pointee.address_size) & Unsafe.Block.mask48
-            let block = young + live.young.place(address)
-            let isHere = block.pointee.address == address
-            let isAlive = UInt32(truncatingIfNeeded: block.pointee.rowBirth) != 0
+            let young = live.young.place(address)
+            let (isNew, isAlive) = (Self.isNew(event), live.young.isAlive(young))
+            let isHere = live.young.block(young).address == address
             note.pointee = 0
             var wanted = address
-            if isNursery && Self.isNew(event) {
+            if isNew && isNursery {
                 // The young block of its place moves to the table, which must not have a block with the same address.
                 if isHere { continue }
                 if isLarge {
@@ -62,12 +62,13 @@ extension Unsafe.Ledger {
                     chunks(hash, isMoving).fetchTags(hash)
                 }
                 if !isAlive { continue }
-                wanted = block.pointee.address
-            } else if isHere && isAlive && !Self.isNew(event) {
+                wanted = live.young.block(young).address
+            } else if !isNew && isHere && isAlive {
                 continue
             }
             let hash = live.table.hash(wanted)
             if isLarge { chunks(hash, isMoving).fetchTags(hash) }
+            // The lowest bit decides nothing, and tells it from none.
             note.pointee = hash | 1
         }
         place = rowsEnd

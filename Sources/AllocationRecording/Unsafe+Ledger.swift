@@ -124,8 +124,13 @@ extension Unsafe {
 
         /// Makes a place of the nursery free for a block of this address, which must follow: another young block moves on to the live
         /// table. A block that had the address was freed unseen. False: memory is short.
+        @inline(__always)
         mutating func makeRoom(_ place: Int, for address: UInt64) -> Bool {
-            if live.young.isKnownDead(address, place) { return true }
+            live.young.isKnownDead(address, place) || clear(place, for: address)
+        }
+
+        @inline(never)
+        private mutating func clear(_ place: Int, for address: UInt64) -> Bool {
             if live.young.isAlive(place) {
                 let block = takeYoung(place)
                 if block.address == address {

@@ -85,6 +85,10 @@ extension Unsafe {
         @inline(__always)
         func isCharged(_ place: Int) -> Bool { blocks.base[place].rowBirth & Self.unchargedBit == 0 }
 
+        /// The place holds a block with this address, and it is alive and not charged.
+        @inline(__always)
+        func isUncharged(_ address: UInt64, _ place: Int) -> Bool { blocks.base[place].address == address && !isCharged(place) }
+
         @inline(__always)
         mutating func putUncharged(_ block: Block, _ place: Int) {
             blocks.base[place] = block

@@ -84,16 +84,19 @@ extension Unsafe.Ledger {
         totals.bytesFreed &+= bytes
     }
 
-    /// Counts such a block among what its stack had.
+    /// Such a block is not alive any more, and counts among what its stack had.
     @inline(__always)
-    mutating func ended(_ row: Int, size: UInt64, lifetime: UInt64) {
-        let pointer = rows.rows.base + row
-        pointer.pointee.totalBytes &+= Int(truncatingIfNeeded: size)
+    mutating func ended(_ block: Unsafe.Block, at clock: UInt64) {
+        totals.currentBytes &-= block.size
+        liveCount &-= 1
+        let pointer = rows.rows.base + block.row
+        pointer.pointee.totalBytes &+= block.size
         pointer.pointee.totalCount &+= 1
+        let size = UInt64(truncatingIfNeeded: block.size)
         if microseconds != 0 {
-            rows.tick(row, size: sizeBucket(size), lifetime: lifetimeBucket(lifetime))
+            rows.tick(block.row, size: sizeBucket(size), lifetime: lifetimeBucket(birth(clock) &- block.birth))
         } else {
-            tickSize(row, size)
+            tickSize(block.row, size)
         }
     }
 

@@ -25,11 +25,9 @@ extension Unsafe {
         mutating func take(
             _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ positions: Range<UInt64>, _ ledger: inout Ledger
         ) -> UInt64 {
-            var (position, end, key, last) = (positions.lowerBound, positions.upperBound, key, last)
-            let (limit, isSimple) = (limit, ledger.isUnwatched && ledger.live.young.isInUse)
-            let generation = ledger.birthGeneration << 48
-            let young = ledger.live.young.blocks.base
-            var (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
+            var (position, key, last) = (positions.lowerBound, key, last)
+            let (end, limit) = (positions.upperBound, limit)
+            let isSimple = ledger.isUnwatched && ledger.live.young.isInUse
             // Blocks that were never charged when they were freed.
             var (count, bytes, lastStack) = (0, 0, UInt32.max)
             isRepeating = false
@@ -41,66 +39,53 @@ extension Unsafe {
                 if next > limit { break }
                 if position >= fetched {
                     fetched = position &+ Ledger.fetchedTogether
-                    if fetchEnd &- position > Ledger.fetchedAhead, fetchEnd > position { ledger.fetch(events, mask, position) }
+                    if fetchEnd > position &+ Ledger.fetchedAhead { ledger.fetch(events, mask, position) }
                 }
                 let addressSize = tm_load64(&event.pointee.address_size)
                 let stackSize = tm_load64(&event.pointee.stack_size)
                 let address = addressSize & Block.mask48
                 let place = ledger.live.young.place(address)
-                let block = young + place
                 let kind = UInt32(truncatingIfNeeded: timeKind & 15)
                 if kind == TM_EVENT_ALLOCATE.rawValue {
                     let size = Merge.size(addressSize, stackSize)
                     let stack = UInt32(truncatingIfNeeded: stackSize)
                     let row = ledger.rows.find(stack)
-                    let after = currentBytes &+ Int(truncatingIfNeeded: size)
-                    if row != 0, after <= ledger.peakLimit, isSimple, address != 0, Ledger.passes(ledger.rows.rows.base + row) {
-                        if !ledger.live.young.isKnownDead(address, place) {
-                            (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
-                            isSound = ledger.makeRoom(place, for: address)
-                            if !isSound { break }
-                            (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
-                        }
+                    if row != 0, address != 0, isSimple, Int(truncatingIfNeeded: size) <= ledger.room,
+                        Ledger.passes(ledger.rows.rows.base + row)
+                    {
+                        isSound = ledger.makeRoom(place, for: address)
+                        if !isSound { break }
                         let birth = ledger.birth(next >> 1)
                         ledger.live.young.putUncharged(
                             Block(
-                                addressGeneration: address | generation, sizeBirth: size | birth << 48,
-                                rowBirth: UInt64(truncatingIfNeeded: row) | (birth << 16) & ~0xffff_ffff), place)
+                                address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: ledger.birthGeneration,
+                                birth: birth), place)
                         last = LastBlock(address: address, birth: birth)
-                        currentBytes &+= Int(truncatingIfNeeded: size)
-                        liveCount &+= 1
+                        ledger.totals.currentBytes &+= Int(truncatingIfNeeded: size)
+                        ledger.liveCount &+= 1
                     } else {
-                        (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
                         isSound = ledger.allocate(address: address, size: size, stack: stack, clock: next >> 1, last: &last)
                         if !isSound { break }
-                        (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
                     }
                     lastStack = stack
                     key = next
                     position &+= 1
                 } else if kind == TM_EVENT_FREE.rawValue {
-                    let (sizeBirth, rowBirth) = (block.pointee.sizeBirth, block.pointee.rowBirth)
                     let isLast = last.address == address
-                    if block.pointee.address == address, rowBirth & Nursery.unchargedBit != 0, stackSize == 0 {
-                        block.pointee.rowBirth = 0
-                        let size = sizeBirth & Block.mask48
-                        let birth = sizeBirth >> 48 | (rowBirth >> 32) << 16
-                        let row = Int(truncatingIfNeeded: rowBirth & 0x7fff_ffff)
-                        ledger.ended(row, size: size, lifetime: ledger.birth(next >> 1) &- birth)
-                        currentBytes &-= Int(truncatingIfNeeded: size)
-                        liveCount &-= 1
+                    if ledger.live.young.isUncharged(address, place), stackSize == 0 {
+                        let block = ledger.live.young.block(place)
+                        ledger.live.young.remove(place)
+                        ledger.ended(block, at: next >> 1)
                         count &+= 1
-                        bytes &+= Int(truncatingIfNeeded: size)
-                        if isLast, last.birth == birth {
-                            ledger.countTemporary(row, Int(truncatingIfNeeded: size), 1)
+                        bytes &+= block.size
+                        if isLast, last.birth == block.birth {
+                            ledger.countTemporary(block.row, block.size, 1)
                             last.address = 0
                         }
                     } else {
                         // The thread has allocated blocks since that were not sampled.
                         if stackSize >> 32 != 0 { last.address = 0 }
-                        (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
                         ledger.free(address: address, clock: next >> 1, last: &last)
-                        (currentBytes, liveCount) = (ledger.totals.currentBytes, ledger.liveCount)
                     }
                     key = next
                     position &+= 1
@@ -113,7 +98,6 @@ extension Unsafe {
                     break
                 }
             }
-            (ledger.totals.currentBytes, ledger.liveCount) = (currentBytes, liveCount)
             ledger.countPassed(count, bytes)
             ledger.live.young.died &+= count
             (self.key, self.last) = (key, last)

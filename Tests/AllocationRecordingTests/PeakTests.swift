@@ -17,8 +17,9 @@ struct Seeded: RandomNumberGenerator {
     }
 }
 
-/// Keeps a picture of all stacks at each new maximum.
+/// Keeps a picture of all stacks at each new maximum, of what it lets a program do.
 private struct Model {
+    let program: FakeProgram
     var live: [UInt64: (size: Int, stack: UInt32)] = [:]
     var current: [UInt32: Tally] = [:]
     var total: [UInt32: Tally] = [:]
@@ -30,10 +31,31 @@ private struct Model {
     var last: [Int: UInt64] = [:]
 
     mutating func allocate(_ address: UInt64, _ size: Int, _ stack: UInt32, ring: Int) {
-        if let old = live[address] {
+        program.allocate(address, UInt64(size), stack: stack, ring: ring)
+        note(address, size, stack, ring: ring)
+    }
+
+    mutating func free(_ address: UInt64, ring: Int) {
+        program.free(address, ring: ring)
+        let isTemporary = last[ring] == address
+        forget(address)
+        if isTemporary {
+            temporary += 1
+            last[ring] = nil
+        }
+    }
+
+    mutating func reallocate(_ address: UInt64, _ size: Int, _ stack: UInt32, ring: Int) {
+        program.release(address, ring: ring)
+        program.result(address, UInt64(size), stack: stack, ring: ring)
+        forget(address)
+        note(address, size, stack, ring: ring)
+    }
+
+    private mutating func note(_ address: UInt64, _ size: Int, _ stack: UInt32, ring: Int) {
+        if live[address] != nil {
             // Its free was not seen.
-            current[old.stack]! -= Tally(bytes: old.size, count: 1)
-            bytes -= old.size
+            forget(address)
             unknownFrees += 1
         }
         live[address] = (size, stack)
@@ -48,14 +70,10 @@ private struct Model {
         }
     }
 
-    mutating func free(_ address: UInt64, ring: Int, isRealloc: Bool = false) {
+    private mutating func forget(_ address: UInt64) {
         let block = live.removeValue(forKey: address)!
         current[block.stack]! -= Tally(bytes: block.size, count: 1)
         bytes -= block.size
-        if last[ring] == address && !isRealloc {
-            temporary += 1
-            last[ring] = nil
-        }
     }
 }
 
@@ -69,7 +87,7 @@ private struct Model {
         let stacks = (1...Int.random(in: 1...12, using: &random)).map { program.addStack([UInt64($0) << 8]) }
         let recording = try program.recording()
         defer { recording.free() }
-        var model = Model()
+        var model = Model(program: program)
         var addresses: [UInt64] = []
         let ceiling = Int.random(in: 2...300, using: &random)
         for step in 0..<4000 {
@@ -81,20 +99,15 @@ private struct Model {
                 var address: UInt64
                 repeat { address = UInt64.random(in: 1...1000, using: &random) << 4 } while model.live[address] != nil
                 addresses.append(address)
-                program.allocate(address, UInt64(size), stack: stack, ring: ring)
                 model.allocate(address, size, stack, ring: ring)
             } else {
                 let index = Int.random(in: 0..<addresses.count, using: &random)
                 // The newest block more often than chance would: temporaries.
                 let address = addresses.remove(at: choice == 9 ? addresses.count - 1 : index)
                 if choice == 8 {
-                    program.release(address, ring: ring)
-                    program.result(address, UInt64(size), stack: stack, ring: ring)
-                    model.free(address, ring: ring, isRealloc: true)
-                    model.allocate(address, size, stack, ring: ring)
+                    model.reallocate(address, size, stack, ring: ring)
                     addresses.append(address)
                 } else {
-                    program.free(address, ring: ring)
                     model.free(address, ring: ring)
                 }
             }
@@ -113,7 +126,7 @@ private struct Model {
         let stacks = (1...6).map { program.addStack([UInt64($0) << 8]) }
         let recording = try program.recording()
         defer { recording.free() }
-        var model = Model()
+        var model = Model(program: program)
         var next: UInt64 = 0x1000
         var kept: [UInt64] = []
         var open: [Int: UInt64] = [:]
@@ -123,11 +136,9 @@ private struct Model {
             let choice = Int.random(in: 0..<100, using: &random)
             if let address = open[ring], choice < 90 {
                 open[ring] = nil
-                program.free(address, ring: ring)
                 model.free(address, ring: ring)
             } else if open[ring] == nil, choice >= 98, !kept.isEmpty {
                 let address = kept.remove(at: Int.random(in: 0..<kept.count, using: &random))
-                program.free(address, ring: ring)
                 model.free(address, ring: ring)
             } else {
                 // An older block of the ring lives on.
@@ -141,7 +152,6 @@ private struct Model {
                     address = next
                 }
                 open[ring] = address
-                program.allocate(address, UInt64(size), stack: stack, ring: ring)
                 model.allocate(address, size, stack, ring: ring)
             }
             if step % 700 == 0 { _ = recording.round() }
@@ -159,7 +169,7 @@ private struct Model {
         let stacks = (1...8).map { program.addStack([UInt64($0) << 8]) }
         let recording = try program.recording()
         defer { recording.free() }
-        var model = Model()
+        var model = Model(program: program)
         var addresses: [UInt64] = []
         var wasInUse: Set<Bool> = []
         for step in 0..<60_000 {
@@ -171,7 +181,6 @@ private struct Model {
                 var address = UInt64.random(in: 1...1 << 12, using: &random) << 22 | UInt64.random(in: 0..<64, using: &random) << 4
                 if Int.random(in: 0..<300, using: &random) == 0, let other = addresses.randomElement(using: &random) { address = other }
                 if model.live[address] == nil { addresses.append(address) }
-                program.allocate(address, UInt64(size), stack: stack, ring: ring)
                 model.allocate(address, size, stack, ring: ring)
             } else {
                 let index =
@@ -179,13 +188,9 @@ private struct Model {
                     ? max(addresses.count - Int.random(in: 1...40, using: &random), 0) : .random(in: addresses.indices, using: &random)
                 let address = addresses.remove(at: index)
                 if Int.random(in: 0..<20, using: &random) == 0 {
-                    program.release(address, ring: ring)
-                    program.result(address, UInt64(size), stack: stack, ring: ring)
-                    model.free(address, ring: ring, isRealloc: true)
-                    model.allocate(address, size, stack, ring: ring)
+                    model.reallocate(address, size, stack, ring: ring)
                     addresses.append(address)
                 } else {
-                    program.free(address, ring: ring)
                     model.free(address, ring: ring)
                 }
             }
