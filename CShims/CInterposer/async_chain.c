@@ -83,7 +83,7 @@ uint32_t tm_async_follow(struct tm_async_chain *chain, uintptr_t context) {
     chain->is_whole = context == 0 || chain->count == TM_ASYNC_PARENTS_MAX;
     uint32_t node = chain->is_whole && context != 0 ? TM_NODE_CUT : TM_NODE_NONE;
     uint16_t flags = chain->is_whole ? TM_NODE_ASYNC : TM_NODE_ASYNC | TM_NODE_ENDED_EARLY;
-    const uint32_t *callees = tm_stack_callees();
+    const struct tm_stack_link *callees = tm_stack_callees();
     for (uint32_t i = chain->count; i-- > 0; flags = TM_NODE_ASYNC) node = tm_stack_child(callees, node, chain->links[i].resume, flags);
     chain->node = node;
     return chain->count ? node : TM_NODE_NONE;

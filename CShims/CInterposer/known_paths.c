@@ -6,8 +6,8 @@
 #include <string.h>
 
 int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, uintptr_t sp, uintptr_t fp) {
-    if (path->uses_fp && fp - sp != path->fp) return 0;
-    if (!(base->flags & TM_FP_UNUSED) && (!path->knows_base_fp || base->fp - sp != path->base_fp)) return 0;
+    if (path->fps & TM_PATH_USES_FP && fp - sp != path->fp * sizeof fp) return 0;
+    if (!(base->flags & TM_FP_UNUSED) && (!(path->fps & TM_PATH_KNOWS_BASE_FP) || base->fp - sp != path->base_fp)) return 0;
     const uint64_t *words = path->words;
     const uint32_t *halves = path->halves + 2 * path->returns;
     uint64_t difference = 0;
@@ -19,7 +19,7 @@ int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, ui
     if (difference) return 0;
     for (; i < pairs + path->saved; i++)
         difference |= (tm_word_at(sp + (halves[i] & 0xffff) * sizeof sp) - sp) ^ (halves[i] >> 16) * sizeof sp;
-    return !(difference | tm_path_returns_differ(path, (unsigned)pairs, sp));
+    return !(difference | tm_path_returns_differ(path, (unsigned)pairs, path->returns, sp));
 }
 
 // The words of a path while it is looked at: saved frame pointers only when it turns out that a rule uses them.
@@ -30,6 +30,8 @@ struct draft {
     uintptr_t sp;
     uintptr_t fp_at;  // where the fp of the frame that is looked at was saved; 0: it is still that of the hook's caller
     int is_kept;      // it is a word already
+    unsigned fps;
+    uint64_t fp, base_fp;
 };
 
 // Each false: more or farther words than fit.
@@ -52,14 +54,14 @@ static int add_saved(struct draft *draft, uintptr_t at, uint64_t distance) {
     return 1;
 }
 
-static int use_fp(struct draft *draft, struct tm_path *path, uintptr_t fp) {
+static int use_fp(struct draft *draft, uintptr_t fp) {
     uint64_t distance = fp - draft->sp;
     if (draft->is_kept) return 1;
     draft->is_kept = 1;
     if (draft->fp_at) return add_saved(draft, draft->fp_at, distance);
-    path->uses_fp = 1;
-    path->fp = (uint32_t)distance;
-    return distance <= UINT32_MAX;
+    draft->fps |= TM_PATH_USES_FP;
+    draft->fp = distance / sizeof fp;
+    return distance % sizeof fp == 0 && draft->fp <= UINT16_MAX;
 }
 
 // Return addresses with a saved frame pointer below them come first, in the order of their halves.
@@ -81,66 +83,101 @@ static unsigned pair_up(struct draft *draft) {
     return pairs;
 }
 
-static int fill(struct tm_path *path, const struct tm_fresh_frame *fresh, uint32_t count, const struct tm_frame *base) {
-    struct draft draft = {.sp = fresh->sp};
-    path->uses_fp = path->knows_base_fp = 0;
+// 0: there is something about the frames that words do not say.
+static int sketch(struct draft *draft, const struct tm_fresh_frame *fresh, uint32_t count, const struct tm_frame *base) {
+    draft->sp = fresh->sp;
+    if (base->sp - draft->sp > UINT32_MAX) return 0;
     for (uint32_t i = 0; i < count; i++) {
         struct tm_rule rule = fresh[i].rule;
         int is_guessed = rule.kind == TM_RULE_GUESSED && !rule.is_async;
         if (!rule.is_lasting || (!rule.is_plain && !is_guessed && rule.kind != TM_RULE_PLT)) return 0;
-        if ((is_guessed || rule.base != TM_BASE_SP) && !use_fp(&draft, path, fresh[i].fp)) return 0;
+        if ((is_guessed || rule.base != TM_BASE_SP) && !use_fp(draft, fresh[i].fp)) return 0;
         uintptr_t cfa = fresh[i + 1].sp, at = cfa + (uintptr_t)TM_CPU_RETURN_AT_CFA;
-        if (!add_return(&draft, at, fresh[i + 1].pc)) return 0;
+        if (!add_return(draft, at, fresh[i + 1].pc)) return 0;
         if (!is_guessed && rule.saved == TM_SAVED_NOT) continue;
-        draft.fp_at = is_guessed ? fresh[i].fp + TM_CPU_GUESS_FP : cfa + (uintptr_t)(intptr_t)rule.fp_offset;
-        draft.is_kept = 0;
+        draft->fp_at = is_guessed ? fresh[i].fp + TM_CPU_GUESS_FP : cfa + (uintptr_t)(intptr_t)rule.fp_offset;
+        draft->is_kept = 0;
     }
     if (!(base->flags & TM_FP_UNUSED)) {
-        uint64_t distance = base->fp - draft.sp;
-        if (distance > UINT32_MAX || !use_fp(&draft, path, base->fp)) return 0;
-        path->knows_base_fp = 1;
-        path->base_fp = (uint32_t)distance;
+        draft->base_fp = base->fp - draft->sp;
+        if (draft->base_fp > UINT32_MAX || !use_fp(draft, base->fp)) return 0;
+        draft->fps |= TM_PATH_KNOWS_BASE_FP;
     }
-    path->pairs = (uint8_t)pair_up(&draft);
-    path->returns = (uint8_t)draft.return_count;
-    path->saved = (uint8_t)(draft.saved_count - path->pairs);
-    path->is_returns_only = !path->uses_fp && !draft.saved_count;
-    memcpy(path->words, draft.returns, draft.return_count * sizeof *path->words);
-    memcpy(path->halves + 2 * draft.return_count, draft.saved, draft.saved_count * sizeof *path->halves);
     return 1;
 }
 
-// A path of the set that can go: one that is out of date, else one that has found nothing of late. TM_PATH_WAYS: none, this time.
-static unsigned dispensable(const struct tm_path_set *set, uint32_t version) {
+static void fill(struct tm_path *path, struct draft *draft) {
+    path->fp = (uint16_t)draft->fp;
+    path->base_fp = (uint32_t)draft->base_fp;
+    path->fps = (uint8_t)draft->fps;
+    path->pairs = (uint8_t)pair_up(draft);
+    path->returns = (uint8_t)draft->return_count;
+    path->saved = (uint8_t)(draft->saved_count - path->pairs);
+    path->only_returns = draft->fps & TM_PATH_USES_FP || draft->saved_count ? 0 : path->returns;
+    memcpy(path->words, draft->returns, draft->return_count * sizeof *path->words);
+    memcpy(path->halves + 2 * draft->return_count, draft->saved, draft->saved_count * sizeof *path->halves);
+}
+
+// ---- The table
+void tm_paths_forget(struct tm_known_paths *known) {
+    if (known->used) memset(known->sets, 0, sizeof *known->sets << TM_PATH_SETS_LOG2);
+    known->used = 0;
+}
+
+// Lines for a path of this way: those of the one before it, if they are enough. NULL: all are in use, and everything is forgotten.
+static struct tm_path *take_lines(struct tm_known_paths *known, struct tm_path_set *set, unsigned way, const struct draft *draft) {
+    size_t size = offsetof(struct tm_path, words) + 8 * draft->return_count + 4 * draft->saved_count;
+    uint32_t lines = (uint32_t)((size + TM_PATH_LINE - 1) / TM_PATH_LINE);
+    struct tm_path *path = tm_path_of(known, set, way);
+    if (set->at[way] && path->lines >= lines) return path;
+    if (known->used + lines > TM_PATH_LINES) {
+        tm_paths_forget(known);
+        return NULL;
+    }
+    set->at[way] = (uint16_t)known->used;
+    path = tm_path_at(known, known->used);
+    path->lines = (uint8_t)lines;
+    known->used += lines;
+    return path;
+}
+
+// A way of the set that can be had: an empty one, else one whose path has found nothing of late, in turns: a path that was walked once
+// needs time to come again. TM_PATH_WAYS: none, this time.
+static unsigned dispensable(struct tm_known_paths *known, struct tm_path_set *set) {
     for (unsigned way = 0; way < TM_PATH_WAYS; way++)
-        if (set->tags[way] == 0 || set->paths[way].version != version || !set->paths[way].is_used) return way;
-    for (unsigned way = 0; way < TM_PATH_WAYS; way++) set->paths[way].is_used = 0;
+        if (set->tags[way] == 0) return way;
+    for (unsigned i = 0; i < TM_PATH_WAYS; i++) {
+        unsigned way = known->turn++ % TM_PATH_WAYS;
+        if (!(set->bytes[2 * way + 1] & TM_PATH_USED)) return way;
+    }
+    for (unsigned way = 0; way < TM_PATH_WAYS; way++) set->bytes[2 * way + 1] &= (uint8_t)~TM_PATH_USED;
     return TM_PATH_WAYS;
 }
 
 void tm_path_note(struct tm_unwinder *unwinder, const struct tm_frame *base, uint32_t count, uint32_t node) {
-    const struct tm_known_paths *known = &unwinder->paths;
+    struct tm_known_paths *known = &unwinder->paths;
     const struct tm_fresh_frame *fresh = unwinder->fresh;
-    uint64_t distance = base->sp - fresh->sp;
-    struct tm_path_set set = tm_path_set(known, base->node, fresh->pc, distance);
+    struct tm_path_key key = tm_path_key(known, base, fresh->pc, fresh->sp);
     for (unsigned way = 0; way < TM_PATH_WAYS; way++) {
-        struct tm_path *path = &set.paths[way];
-        if (set.tags[way] != set.tag || path->node || !tm_path_is_from(path, base, fresh->pc, distance, known->version)) continue;
+        struct tm_path *path = tm_path_of(known, key.set, way);
+        if (key.set->tags[way] != key.tag || path->pc) continue;
+        struct draft draft = {0};
         // Where the table of nodes is full, a node stands for others as well.
         int is_exact = tm_load64(&tm_recording.nodes[node].pc) == fresh->pc;
-        path->is_used = 1;
-        if (is_exact && fill(path, fresh, count, base)) path->node = node;
+        if (!is_exact || !sketch(&draft, fresh, count, base)) return;
+        path = take_lines(known, key.set, way, &draft);
+        if (!path) return;
+        fill(path, &draft);
+        path->pc = fresh->pc;
+        path->distance = (uint32_t)(base->sp - fresh->sp);
+        path->base_node = base->node;
+        path->node = node;
+        tm_path_is_used(key.set, way);
         return;
     }
-    unsigned way = dispensable(&set, known->version);
+    unsigned way = dispensable(known, key.set);
     if (way == TM_PATH_WAYS) return;
-    struct tm_path *path = &set.paths[way];
-    set.tags[way] = set.tag;
-    path->pc = fresh->pc;
-    path->base_pc = base->pc;
-    path->distance = distance;
-    path->base_node = base->node;
-    path->version = known->version;
-    path->node = 0;
-    path->is_used = 0;
+    if (known->used == 0) known->used = 1;
+    key.set->tags[way] = key.tag;
+    if (key.set->at[way]) tm_path_of(known, key.set, way)->pc = 0;
 }

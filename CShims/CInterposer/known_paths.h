@@ -18,30 +18,53 @@
 
 #include "remembered_stack.h"
 
-struct tm_path_set {
-    uint16_t *tags;  // TM_PATH_WAYS each
-    struct tm_path *paths;
+struct tm_path_key {
+    struct tm_path_set *set;
     uint16_t tag;
 };
 
-static inline __attribute__((always_inline)) struct tm_path_set tm_path_set(
-    const struct tm_known_paths *known, uint32_t base_node, uint64_t pc, uint64_t distance) {
-    uint64_t hash = (pc ^ distance << 20 ^ (uint64_t)base_node << 32) * UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t set = hash >> (64 - TM_PATH_SETS_LOG2);
-    return (struct tm_path_set){known->tags[set].ways, known->paths + set * TM_PATH_WAYS, (uint16_t)(hash >> 32 | 1)};
+static inline __attribute__((always_inline)) struct tm_path_key tm_path_key(
+    const struct tm_known_paths *known, const struct tm_frame *base, uintptr_t pc, uintptr_t sp) {
+    uint64_t hash = (pc ^ (base->sp - sp) << 20 ^ (uint64_t)base->node << 32) * UINT64_C(0x9e3779b97f4a7c15);
+    return (struct tm_path_key){known->sets + (hash >> (64 - TM_PATH_SETS_LOG2)), (uint16_t)(hash >> 32 | 1)};
 }
 
+// The ways of a set that have the tag, a bit for each 16 bits; now and then the one behind such a way as well. Tags are odd.
+static inline __attribute__((always_inline)) uint64_t tm_path_ways(struct tm_path_key key) {
+    uint64_t tags, ones = UINT64_C(0x0001000100010001);
+    __builtin_memcpy(&tags, key.set->tags, sizeof tags);
+    uint64_t differences = tags ^ key.tag * ones;
+    return (differences - ones) & ~differences & ones << 15;
+}
+_Static_assert(TM_PATH_WAYS == 4 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the tags of a set are one word, the first one lowest");
+
+static inline struct tm_path *tm_path_at(const struct tm_known_paths *known, uint32_t line) {
+    return (struct tm_path *)(void *)(known->lines + (size_t)line * TM_PATH_LINE);
+}
+
+static inline __attribute__((always_inline)) unsigned tm_path_first_way(uint64_t ways) { return (unsigned)__builtin_ctzll(ways) / 16; }
+
+static inline __attribute__((always_inline)) struct tm_path *tm_path_of(
+    const struct tm_known_paths *known, const struct tm_path_set *set, unsigned way) {
+    return tm_path_at(known, set->at[way] & (TM_PATH_LINES - 1));
+}
+
+static inline __attribute__((always_inline)) void tm_path_is_used(struct tm_path_set *set, unsigned way) {
+    set->bytes[2 * way + 1] |= TM_PATH_USED;
+}
+
+// That the base is the right code is told by the last return address.
 static inline __attribute__((always_inline)) int tm_path_is_from(
-    const struct tm_path *path, const struct tm_frame *base, uintptr_t pc, uint64_t distance, uint32_t version) {
-    return path->pc == pc && path->distance == distance && path->base_node == base->node && path->version == version &&
-           path->base_pc == base->pc;
+    const struct tm_path *path, const struct tm_frame *base, uintptr_t pc, uintptr_t sp) {
+    return path->pc == pc && path->distance == base->sp - sp && path->base_node == base->node;
 }
 
-// Not 0: some return address, from the given one on, is not there. Nearly always all are: no branch for each.
-static inline __attribute__((always_inline)) uint64_t tm_path_returns_differ(const struct tm_path *path, unsigned first, uintptr_t sp) {
+// Not 0: one of the return addresses from the given one on is not there. Nearly always all are: no branch for each.
+static inline __attribute__((always_inline)) uint64_t tm_path_returns_differ(
+    const struct tm_path *path, unsigned first, unsigned end, uintptr_t sp) {
     uint64_t difference = 0;
 #pragma clang loop unroll(disable)
-    for (const uint64_t *word = path->words + first, *end = path->words + path->returns; word != end; word++)
+    for (const uint64_t *word = path->words + first, *last = path->words + end; word != last; word++)
         difference |= tm_word_at(sp + (*word & 0xffff) * sizeof sp) ^ *word >> 16;
     return difference;
 }
@@ -49,19 +72,24 @@ static inline __attribute__((always_inline)) uint64_t tm_path_returns_differ(con
 // Whether all words of it are there. In a function of its own, which has the registers for it.
 int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, uintptr_t sp, uintptr_t fp);
 
-// Frame `base` must stand. 0: no path leads from it to (pc, sp, fp), or none is known, from the given way of its set on.
+// Frame `base` must stand. 0: none of these ways of the set leads from it to (pc, sp, fp).
 static inline __attribute__((always_inline)) uint32_t tm_path_find(
-    const struct tm_known_paths *known, unsigned way, const struct tm_frame *base, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    struct tm_path_set set = tm_path_set(known, base->node, pc, base->sp - sp);
-    for (; way < TM_PATH_WAYS; way++) {
-        struct tm_path *path = &set.paths[way];
-        if (set.tags[way] != set.tag || !path->node || !tm_path_is_from(path, base, pc, base->sp - sp, known->version)) continue;
-        if (!tm_path_leads_to(path, base, sp, fp)) continue;
-        path->is_used = 1;
+    const struct tm_known_paths *known, struct tm_path_set *set, uint64_t ways, const struct tm_frame *base, uintptr_t pc, uintptr_t sp,
+    uintptr_t fp) {
+    for (; ways; ways &= ways - 1) {
+        unsigned way = tm_path_first_way(ways);
+        const struct tm_path *path = tm_path_of(known, set, way);
+        if (!tm_path_is_from(path, base, pc, sp)) continue;
+        int is_short = path->only_returns && (base->flags & TM_FP_UNUSED);
+        if (is_short ? tm_path_returns_differ(path, 0, path->only_returns, sp) != 0 : !tm_path_leads_to(path, base, sp, fp)) continue;
+        tm_path_is_used(set, way);
         return path->node;
     }
     return 0;
 }
+
+// Nothing is known any more: nodes or code have changed.
+void tm_paths_forget(struct tm_known_paths *known);
 
 // A walk left fresh[0 ... count) and met `base`; the innermost of them has `node`.
 void tm_path_note(struct tm_unwinder *unwinder, const struct tm_frame *base, uint32_t count, uint32_t node);

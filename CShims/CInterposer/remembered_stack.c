@@ -23,8 +23,8 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
     size_t foreign = take(&offset, (capacity + 1) * sizeof(struct tm_foreign_frame));
     size_t scratch = take(&offset, tm_libunwind_scratch_size());
     size_t chain = take(&offset, sizeof(struct tm_async_chain));
-    size_t tags = take(&offset, sizeof(struct tm_path_tags) << TM_PATH_SETS_LOG2);
-    size_t paths = take(&offset, TM_PATH_WAYS * sizeof(struct tm_path) << TM_PATH_SETS_LOG2);
+    size_t path_sets = take(&offset, sizeof(struct tm_path_set) << TM_PATH_SETS_LOG2);
+    size_t path_lines = take(&offset, (size_t)TM_PATH_LINES * TM_PATH_LINE);
     if (unwinder) {
         char *base = (char *)unwinder;
         unwinder->frames = (struct tm_frame *)(base + frames) + 1;
@@ -36,8 +36,8 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
         unwinder->foreign = (struct tm_foreign_frame *)(base + foreign);
         unwinder->scratch = base + scratch;
         unwinder->chain = (struct tm_async_chain *)(base + chain);
-        unwinder->paths.tags = (struct tm_path_tags *)(base + tags);
-        unwinder->paths.paths = (struct tm_path *)(base + paths);
+        unwinder->paths.sets = (struct tm_path_set *)(base + path_sets);
+        unwinder->paths.lines = base + path_lines;
     }
     return offset;
 }
@@ -124,10 +124,22 @@ void tm_remember(
     unwinder->count = i + 1;
 }
 
+// The nodes of the frames fresh[count - 1] ... fresh[0], below a remembered one, are about to be looked for.
+static void fetch_nodes(const struct tm_unwinder *unwinder, const struct tm_stack_link *callees, uint32_t count) {
+    const struct tm_stack_table *table = __atomic_load_n(&tm_stack_table, __ATOMIC_ACQUIRE);
+    if (!callees || !table) return;
+    uint32_t hash = tm_load32(&callees[unwinder->frames[unwinder->count - 1].node].hash);
+    while (count--) {
+        hash = tm_stack_hash(hash, unwinder->fresh[count].pc);
+        tm_stack_fetch(table, hash);
+    }
+}
+
 // Most frames are plain and below another one: then a frame, a word and a node are all there is to write. What changes from frame
 // to frame is kept in registers.
 void tm_remember_all(struct tm_unwinder *unwinder, uint32_t count) {
-    const uint32_t *callees = tm_stack_callees();
+    const struct tm_stack_link *callees = tm_stack_callees();
+    fetch_nodes(unwinder, callees, count);
     while (count) {
         struct tm_frame *frame = &unwinder->frames[unwinder->count - 1];
         struct tm_stack_word *all_words = unwinder->words;
@@ -175,7 +187,7 @@ void tm_cut_off(struct tm_unwinder *unwinder, uint32_t surplus) {
         unwinder->async_outer -= surplus;
         if (unwinder->async_outer < 0) unwinder->async_outer = unwinder->async_inner < 0 ? TM_NO_FRAME : unwinder->async_inner;
     }
-    const uint32_t *callees = tm_stack_callees();
+    const struct tm_stack_link *callees = tm_stack_callees();
     for (uint32_t i = 0; i < count; i++) {
         frames[i].pairs -= pairs;
         frames[i].words -= words;

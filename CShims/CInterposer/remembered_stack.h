@@ -45,22 +45,25 @@ struct tm_stack_word {
 };
 
 // known_paths.h
-#define TM_PATH_WORDS 57
+#define TM_PATH_WORDS 60
 #define TM_PATH_WAYS 4
-#define TM_PATH_SETS_LOG2 9
+#define TM_PATH_SETS_LOG2 11
+#define TM_PATH_LINES (1u << 14)
+#define TM_PATH_LINE 64u
 
 struct tm_path {
-    _Alignas(64) uint64_t pc;
-    uint64_t base_pc;
-    uint64_t distance;         // between the stack pointers of the hook's caller and of the base
-    uint32_t base_node, version;
-    uint32_t node;             // 0: walked once
-    uint32_t fp, base_fp;      // from the stack pointer of the hook's caller
+    _Alignas(TM_PATH_LINE) uint64_t pc;  // of the hook's caller; 0: walked once, and nothing else is valid
+    uint32_t distance;                   // between the stack pointers of the hook's caller and of the base
+    uint32_t base_node;
+    uint32_t node;
+    uint32_t base_fp;  // from the stack pointer of the hook's caller
+    uint16_t fp;       // the same, in words
     // How many words are return addresses; below how many of these, the first ones, a frame pointer is saved, to each of which belongs
     // one of the halves that follow; and how many halves follow that are frame pointers saved elsewhere.
     uint8_t returns, pairs, saved;
-    uint8_t uses_fp, knows_base_fp, is_used;
-    uint8_t is_returns_only;  // no frame pointer of it is compared
+    uint8_t only_returns;  // the same as returns, if nothing else is compared; else 0
+    uint8_t fps;           // TM_PATH_USES_FP, TM_PATH_KNOWS_BASE_FP: which of the two are compared
+    uint8_t lines;         // that it may use
     // Place in the low 16 bits, in words from the stack pointer of the hook's caller; above it what is there: a return address, or a
     // saved frame pointer's distance from there, in words. A pair's half is this distance alone, in bytes. Small, because it is reading
     // them that takes time.
@@ -69,17 +72,25 @@ struct tm_path {
         uint32_t halves[2 * TM_PATH_WORDS];
     };
 };
-_Static_assert(sizeof(struct tm_path) == 512, "eight cache lines, of which most paths use three");
+_Static_assert(sizeof(struct tm_path) == 8 * TM_PATH_LINE, "eight cache lines, of which most paths use one or two");
+enum { TM_PATH_USES_FP = 1, TM_PATH_KNOWS_BASE_FP = 2 };
 
-// Apart from the paths and dense, so that most paths are not looked at.
-struct tm_path_tags {
-    uint16_t ways[TM_PATH_WAYS];
+// Apart from the paths and dense: one look finds the right path among those whose ends have the same place.
+struct tm_path_set {
+    _Alignas(16) uint16_t tags[TM_PATH_WAYS];  // 0: none
+    // The line where the path begins, 0: none, walked once. Above it whether it has found something of late: TM_PATH_USED.
+    union {
+        uint16_t at[TM_PATH_WAYS];
+        uint8_t bytes[2 * TM_PATH_WAYS];
+    };
 };
+#define TM_PATH_USED 0x80u
 
 struct tm_known_paths {
-    struct tm_path_tags *tags;  // by set
-    struct tm_path *paths;      // TM_PATH_WAYS by set
-    uint32_t version;           // of all that is known: nodes and code change
+    struct tm_path_set *sets;
+    char *lines;    // paths one after the other, in the order in which they were found: they fill few pages
+    uint32_t turn;  // counts ways that were asked whether they can go
+    uint32_t used;  // lines; 0: nothing is known. Line 0 is no path: zero for ever, hence from nowhere
 };
 
 #define TM_NO_FRAME INT64_MAX
@@ -136,16 +147,16 @@ static inline __attribute__((always_inline)) uint32_t tm_words_hold(const struct
     return (uint32_t)(word - words);
 }
 
-// Whether all of them do.
-static inline __attribute__((always_inline)) int tm_words_are(const struct tm_stack_word *words, uint32_t count) {
-    const struct tm_stack_word *word = words, *end = words + count;
-    if (count & 1) {
-        if (tm_word_at(word->at) != word->value) return 0;
+// The first of the words, up to `end`, that does not hold any more, or the one before it; `end`: all do.
+static inline __attribute__((always_inline)) const struct tm_stack_word *tm_words_differ(
+    const struct tm_stack_word *word, const struct tm_stack_word *end) {
+    if ((end - word) & 1) {
+        if (tm_word_at(word->at) != word->value) return word;
         word++;
     }
     for (; word != end; word += 2)
-        if ((tm_word_at(word[0].at) ^ word[0].value) | (tm_word_at(word[1].at) ^ word[1].value)) return 0;
-    return 1;
+        if ((tm_word_at(word[0].at) ^ word[0].value) | (tm_word_at(word[1].at) ^ word[1].value)) break;
+    return word;
 }
 
 // The innermost frame, at or outside the given one, that is not further in than `sp`.
@@ -158,10 +169,12 @@ static inline __attribute__((always_inline)) const struct tm_frame *tm_outside(c
 int64_t tm_last_standing_async(const struct tm_unwinder *unwinder, int64_t j);
 
 // The innermost frame at or outside the given one that can be gone on from: it and all frames outside are left as remembered.
-// -1: none. On a known stack everything can be read, so this is asked once a walk.
-static inline __attribute__((always_inline)) int64_t tm_last_standing(const struct tm_unwinder *unwinder, const struct tm_frame *frame) {
-    uint32_t pairs = (uint32_t)tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, frame->pairs);
-    uint32_t words = tm_words_hold(unwinder->words, frame->words);
+// -1: none. On a known stack everything can be read, so this is asked once a walk. `held`: words that are known to hold; if there are
+// any, all pairs are.
+static inline __attribute__((always_inline)) int64_t tm_last_standing(
+    const struct tm_unwinder *unwinder, const struct tm_frame *frame, uint32_t held) {
+    uint32_t pairs = held ? frame->pairs : (uint32_t)tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, frame->pairs);
+    uint32_t words = frame->words <= held ? frame->words : held + tm_words_hold(unwinder->words + held, frame->words - held);
     while (frame->pairs > pairs || frame->words > words) frame--;
     int64_t j = frame - unwinder->frames;
     return __builtin_expect(j >= unwinder->async_outer, 0) ? tm_last_standing_async(unwinder, j) : j;

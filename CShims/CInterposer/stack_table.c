@@ -15,40 +15,26 @@
 
 enum { FIRST_TABLE_BITS = 11 };
 
-// An address and the TM_NODE_* flags it was found with; flags stand above the 48 bits of an address.
-struct entry {
-    uint64_t key;
-    uint32_t parent;
-    uint32_t node;
-};
-
-struct table {
-    struct entry *entries;
-    uint64_t mask;
-    uint64_t count;
-};
-
-static struct table tables[16];
-static struct table *current;
+static struct tm_stack_table tables[16];
+struct tm_stack_table *tm_stack_table;
 static uint32_t growing;
 static uint16_t last_image;  // most new nodes are in the module of the one before
 
-uint32_t *tm_stack_first;
+struct tm_stack_link *tm_stack_links;
 
-static uint64_t hash_of(uint64_t key, uint32_t parent) {
-    uint64_t hash = (key ^ (uint64_t)parent << 32 ^ parent) * UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
+static uint32_t hash_of(uint64_t key, uint32_t parent) {
+    return tm_stack_hash(tm_stack_links ? tm_load32(&tm_stack_links[parent].hash) : parent, key);
 }
 
 // Both halves become visible at once. x86-64: cmpxchg16b; arm64: ldaxp/stlxp or casp.
-static bool claim(struct entry *entry, struct entry value) {
+static bool claim(struct tm_stack_entry *entry, struct tm_stack_entry value) {
     __int128 new_value;
     memcpy(&new_value, &value, sizeof new_value);
     return __sync_bool_compare_and_swap((__int128 *)(void *)entry, (__int128)0, new_value);
 }
 
-static struct table *map_table(struct table *table, unsigned bits) {
-    size_t size = sizeof(struct entry) << bits;
+static struct tm_stack_table *map_table(struct tm_stack_table *table, unsigned bits) {
+    size_t size = sizeof(struct tm_stack_entry) << bits;
     table->entries = tm_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
     table->mask = ((uint64_t)1 << bits) - 1;
     table->count = 0;
@@ -59,20 +45,20 @@ static struct table *map_table(struct table *table, unsigned bits) {
 
 void tm_stack_table_reset(void) {
     // After fork: the parent's tables are this process's own copies now.
-    for (struct table *table = tables; table < tables + 16 && table->entries; table++) {
-        TM_CALL(munmap, table->entries, (table->mask + 1) * sizeof(struct entry), 0, 0, 0, 0);
+    for (struct tm_stack_table *table = tables; table < tables + 16 && table->entries; table++) {
+        TM_CALL(munmap, table->entries, (table->mask + 1) * sizeof(struct tm_stack_entry), 0, 0, 0, 0);
         table->entries = NULL;
     }
     growing = 0;
     last_image = TM_IMAGE_NONE;
-    size_t size = sizeof *tm_stack_first * TM_NODES_MAX;
-    if (tm_stack_first) {
-        TM_CALL(madvise, tm_stack_first, size, MADV_DONTNEED, 0, 0, 0);  // all zero again
+    size_t size = sizeof *tm_stack_links * TM_NODES_MAX;
+    if (tm_stack_links) {
+        TM_CALL(madvise, tm_stack_links, size, MADV_DONTNEED, 0, 0, 0);  // all zero again
     } else {
-        tm_stack_first = tm_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-        if (tm_stack_first) TM_CALL(madvise, tm_stack_first, size, MADV_NOHUGEPAGE, 0, 0, 0);
+        tm_stack_links = tm_map(size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+        if (tm_stack_links) TM_CALL(madvise, tm_stack_links, size, MADV_NOHUGEPAGE, 0, 0, 0);
     }
-    current = map_table(&tables[0], FIRST_TABLE_BITS);
+    tm_stack_table = map_table(&tables[0], FIRST_TABLE_BITS);
 }
 
 // A node of a library that has been unloaded is another place than the same address now.
@@ -82,10 +68,10 @@ static bool is_stale(uint32_t node) {
 }
 
 // Finds (key, parent), or with value.node != 0 inserts it. Returns the node, 0 if there is none or no slot.
-static uint32_t find_or_insert(struct table *table, struct entry value) {
+static uint32_t find_or_insert(struct tm_stack_table *table, struct tm_stack_entry value) {
     uint64_t slot = hash_of(value.key, value.parent) & table->mask;
     for (uint64_t probes = 0; probes <= table->mask; probes++, slot = (slot + 1) & table->mask) {
-        struct entry *entry = &table->entries[slot];
+        struct tm_stack_entry *entry = &table->entries[slot];
         // The node half is read first: it is not 0 once the entry is written, and then the key half is valid.
         uint64_t second = __atomic_load_n((uint64_t *)(void *)&entry->parent, __ATOMIC_ACQUIRE);
         if (second == 0) {
@@ -103,37 +89,37 @@ static uint32_t find_or_insert(struct table *table, struct entry value) {
     return 0;
 }
 
-static void copy_nodes(struct table *table, uint64_t from, uint64_t to) {
+static void copy_nodes(struct tm_stack_table *table, uint64_t from, uint64_t to) {
     for (uint64_t i = from; i < to; i++) {
         const struct tm_node *node = &tm_recording.nodes[i];
         uint64_t pc = tm_load64(&node->pc);
         if (pc == 0) continue;  // its writer inserts it itself, into the new table too
-        if (tm_stack_first && tm_load32(&tm_stack_first[node->parent]) == i) continue;
-        find_or_insert(table, (struct entry){pc | (uint64_t)node->flags << 56, node->parent, (uint32_t)i});
+        if (tm_stack_links && tm_load32(&tm_stack_links[node->parent].first) == i) continue;
+        find_or_insert(table, (struct tm_stack_entry){pc | (uint64_t)node->flags << 56, node->parent, (uint32_t)i});
     }
 }
 
-static void grow(struct table *table) {
+static void grow(struct tm_stack_table *table) {
     if (table + 1 == tables + 16 || !tm_swap32(&growing, 0, 1)) return;
     unsigned bits = 64 - (unsigned)__builtin_clzll(table->mask) + 2;
-    if (table == current && map_table(table + 1, bits)) {
+    if (table == tm_stack_table && map_table(table + 1, bits)) {
         uint64_t *used = &tm_recording.header->nodes.used, reached = tm_load64(used);
         copy_nodes(table + 1, TM_NODE_FIRST, reached);
-        __atomic_store_n(&current, table + 1, __ATOMIC_SEQ_CST);
+        __atomic_store_n(&tm_stack_table, table + 1, __ATOMIC_SEQ_CST);
         // Nodes born meanwhile: either this pass sees them, or their writer sees the new table (insert).
         copy_nodes(table + 1, reached, tm_load64(used));
     }
     tm_store32(&growing, 0);
 }
 
-static uint32_t insert(struct entry value) {
+static uint32_t insert(struct tm_stack_entry value) {
     for (;;) {
-        struct table *table = __atomic_load_n(&current, __ATOMIC_SEQ_CST);
+        struct tm_stack_table *table = __atomic_load_n(&tm_stack_table, __ATOMIC_SEQ_CST);
         if (!table) return 0;
         uint32_t node = find_or_insert(table, value);
         if (node == 0) return 0;
         if (__atomic_load_n(&table->count, __ATOMIC_RELAXED) > table->mask / 10 * 6) grow(table);
-        if (table == __atomic_load_n(&current, __ATOMIC_SEQ_CST)) return node;
+        if (table == __atomic_load_n(&tm_stack_table, __ATOMIC_SEQ_CST)) return node;
         value.node = node;
     }
 }
@@ -149,6 +135,7 @@ static uint32_t add_node(uint32_t parent, uint64_t pc, uint16_t flags) {
     struct tm_node *node = &tm_recording.nodes[index];
     node->parent = parent;
     node->flags = flags;
+    if (tm_stack_links) tm_store32(&tm_stack_links[index].hash, hash_of(pc | (uint64_t)flags << 56, parent));
     // The code of a return address ends with the call, one byte before it.
     uint16_t image = __atomic_load_n(&last_image, __ATOMIC_RELAXED);
     node->image = tm_image_of(flags & (TM_NODE_SIGNAL | TM_NODE_ASYNC) ? pc : pc - 1, image);
@@ -158,12 +145,12 @@ static uint32_t add_node(uint32_t parent, uint64_t pc, uint16_t flags) {
 }
 
 uint32_t tm_stack_child_slow(uint32_t parent, uint64_t pc, uint16_t flags) {
-    uint32_t *first = tm_stack_first ? &tm_stack_first[parent] : NULL;
+    uint32_t *first = tm_stack_links ? &tm_stack_links[parent].first : NULL;
     uint32_t seen = first ? tm_load32(first) : TM_NODE_LOST;
     bool is_stale_first = first && seen && is_stale(seen);
     if (seen && !is_stale_first && tm_stack_is(seen, parent, pc, flags)) return seen;
-    struct entry value = {pc | (uint64_t)flags << 56, parent, 0};
-    struct table *table = __atomic_load_n(&current, __ATOMIC_ACQUIRE);
+    struct tm_stack_entry value = {pc | (uint64_t)flags << 56, parent, 0};
+    struct tm_stack_table *table = __atomic_load_n(&tm_stack_table, __ATOMIC_ACQUIRE);
     uint32_t node = seen && table ? find_or_insert(table, value) : 0;
     if (node) return node;
     node = add_node(parent, pc, flags);

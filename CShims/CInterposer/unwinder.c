@@ -68,7 +68,7 @@ void tm_unwinder_thread_start(struct tm_unwinder *unwinder) {
     unwinder->capacity = 2 * options.limit;
     tm_unwinder_lay_out(unwinder, options.limit);
     unwinder->async_outer = TM_NO_FRAME;
-    unwinder->paths.version++;
+    tm_paths_forget(&unwinder->paths);
     // What another thread found out in this memory still holds, unless code was unloaded.
     uint64_t epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
     if (unwinder->epoch != epoch) tm_async_forget(unwinder->chain);
@@ -151,7 +151,7 @@ static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from
     struct tm_foreign_frame *foreign = unwinder->foreign;
     size_t count = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->fallbacks, 1);
-    const uint32_t *callees = tm_stack_callees();
+    const struct tm_stack_link *callees = tm_stack_callees();
     if (count == 0) return tm_stack_child(callees, TM_NODE_NONE, from.pc, TM_NODE_ENDED_EARLY);
     int is_cut = count > unwinder->capacity;
     if (is_cut) count = unwinder->limit;
@@ -277,12 +277,13 @@ static __attribute__((noinline)) void verify_path(struct tm_unwinder *unwinder, 
 }
 
 // ---- The way in
-// The innermost frame that stands is often the base of a path that was walked before; or the frame outside of it is, when the
-// innermost one has gone on since.
+// The innermost frame that stands is often the base of a path that was walked before; or one of the two frames outside of it is, when
+// the innermost ones have gone on since.
 static inline __attribute__((always_inline)) uint32_t known_path(
     struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    for (int tries = 0; tries < 2 && last >= unwinder->frames; tries++, last--) {
-        uint32_t node = tm_path_find(&unwinder->paths, 0, last, pc, sp, fp);
+    for (int tries = 0; tries < 3 && last >= unwinder->frames; tries++, last--) {
+        struct tm_path_key key = tm_path_key(&unwinder->paths, last, pc, sp);
+        uint32_t node = tm_path_find(&unwinder->paths, key.set, tm_path_ways(key), last, pc, sp, fp);
         if (node) {
             unwinder->count = (uint32_t)(last - unwinder->frames) + 1;
             if (unwinder->count <= unwinder->async_outer) unwinder->async_outer = TM_NO_FRAME;
@@ -297,18 +298,19 @@ static inline __attribute__((always_inline)) int is_on_known_stack(const struct 
     return sp - unwinder->known.low < unwinder->known.high - unwinder->known.low;
 }
 
-static __attribute__((noinline)) uint32_t other_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+static __attribute__((noinline)) uint32_t other_stack(
+    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, uint32_t held) {
     if (__builtin_expect(!is_on_known_stack(unwinder, sp), 0)) unwinder->known = tm_stack_known(&unwinder->bounds, sp);
     uint64_t epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
     if (__builtin_expect(unwinder->epoch != epoch, 0)) {
         unwinder->epoch = epoch;
         unwinder->count = 0;
-        unwinder->paths.version++;
+        tm_paths_forget(&unwinder->paths);
         tm_async_forget(unwinder->chain);
     }
     uint32_t node;
     const struct tm_frame *last = tm_outside(&unwinder->frames[(int64_t)unwinder->count - 1], sp);
-    int64_t j = __builtin_expect(unwinder->known.high != 0, 1) ? tm_last_standing(unwinder, last) : last - unwinder->frames;
+    int64_t j = __builtin_expect(unwinder->known.high != 0, 1) ? tm_last_standing(unwinder, last, held) : last - unwinder->frames;
     last = &unwinder->frames[j];
     int is_deep_enough = !unwinder->is_cut || j + 1 >= (int64_t)unwinder->limit;
     if (j >= 0 && unwinder->known.high && is_deep_enough && tm_is_same_frame(last, pc, sp, fp)) {
@@ -325,43 +327,48 @@ static __attribute__((noinline)) uint32_t other_stack(struct tm_unwinder *unwind
 }
 
 // Whether all that is remembered stands, as it does nearly always, and nothing about it is unusual.
-static inline __attribute__((always_inline)) int stands(const struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t sp) {
+// `held`: how many of its words hold for certain.
+static inline __attribute__((always_inline)) int stands(
+    const struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t sp, uint32_t *held) {
+    *held = 0;
     if (last->sp < sp || !is_on_known_stack(unwinder, sp) || !unwinder->is_plain) return 0;
     if (unwinder->epoch != __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE)) return 0;
     if (last->pairs && !tm_cpu_pairs_are(unwinder->pairs_at, unwinder->pairs, last->pairs)) return 0;
-    return tm_words_are(unwinder->words, last->words);
+    const struct tm_stack_word *end = unwinder->words + last->words, *word = tm_words_differ(unwinder->words, end);
+    if (word == end) return 1;
+    *held = (uint32_t)(word - unwinder->words);
+    return 0;
 }
 
-// What is left to try when the path is not the first one of its set, or that one has more words than return addresses. Functions of
-// their own, each the end of the one before: so none saves registers for what it seldom needs.
+// What is left to try when the first path of the set with the right tag is another one, or has more words than return addresses.
+// Functions of their own, each the end of the one before: so none saves registers for what it seldom needs.
 static __attribute__((noinline)) uint32_t stack_by_further_path(
-    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
-    uint32_t node = tm_path_find(&unwinder->paths, 1, last, pc, sp, fp);
-    return node ? node : other_stack(unwinder, pc, sp, fp);
-}
-
-static __attribute__((noinline)) uint32_t stack_by_whole_path(
-    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last, struct tm_path *path) {
-    if (!tm_path_leads_to(path, last, sp, fp)) return stack_by_further_path(unwinder, pc, sp, fp, last);
-    path->is_used = 1;
-    return path->node;
+    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, struct tm_path_set *set, uint64_t ways) {
+    const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
+    uint32_t node = tm_path_find(&unwinder->paths, set, ways, last, pc, sp, fp);
+    return node ? node : other_stack(unwinder, pc, sp, fp, last->words);
 }
 
 static __attribute__((noinline)) uint32_t stack_by_path(
     struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
-    struct tm_path *path = tm_path_set(&unwinder->paths, last->node, pc, last->sp - sp).paths;
-    if (!path->node || !tm_path_is_from(path, last, pc, last->sp - sp, unwinder->paths.version))
-        return stack_by_further_path(unwinder, pc, sp, fp, last);
-    if (!path->is_returns_only || !(last->flags & TM_FP_UNUSED)) return stack_by_whole_path(unwinder, pc, sp, fp, last, path);
-    if (tm_path_returns_differ(path, 0, sp)) return stack_by_further_path(unwinder, pc, sp, fp, last);
-    path->is_used = 1;
+    struct tm_path_key key = tm_path_key(&unwinder->paths, last, pc, sp);
+    uint64_t ways = tm_path_ways(key);
+    if (!ways) return other_stack(unwinder, pc, sp, fp, last->words);
+    unsigned way = tm_path_first_way(ways);
+    const struct tm_path *path = tm_path_of(&unwinder->paths, key.set, way);
+    if (!tm_path_is_from(path, last, pc, sp) || !path->only_returns || !(last->flags & TM_FP_UNUSED))
+        return stack_by_further_path(unwinder, pc, sp, fp, key.set, ways);
+    if (tm_path_returns_differ(path, 0, path->only_returns, sp))
+        return stack_by_further_path(unwinder, pc, sp, fp, key.set, ways & (ways - 1));
+    tm_path_is_used(key.set, way);
     return path->node;
 }
 
 // A loop allocates from the same stack again and again, or along paths that begin where the last one did.
 uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
     const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
-    if (!stands(unwinder, last, sp)) return other_stack(unwinder, pc, sp, fp);
+    uint32_t held;
+    if (!stands(unwinder, last, sp, &held)) return other_stack(unwinder, pc, sp, fp, held);
     if (tm_is_same_frame(last, pc, sp, fp)) return last->node;
     return stack_by_path(unwinder, pc, sp, fp, last);
 }

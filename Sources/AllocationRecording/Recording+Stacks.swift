@@ -41,6 +41,16 @@ extension Recording {
         return stacks
     }
 
+    /// Looks at stacks that have come to be: a snapshot has less to do then, the last one above all, which somebody waits for.
+    func keepUp(frameLimit: Int) {
+        if isOver || merge.ledger.rows.count - (known?.ofRow.count ?? 0) < Self.worthAWhile { return }
+        // Many deep stacks are cut the shorter the more there are, each time all anew: once is enough.
+        if let known, known.tree.window < frameLimit { return }
+        _ = stacks(frameLimit: frameLimit, moduleTable)
+    }
+
+    private static let worthAWhile = 1000
+
     /// The modules seen so far, each where its image is: an image has its place before it has a name, and places stay, so that what
     /// is known of a stack stays true.
     struct ModuleTable {

@@ -126,6 +126,7 @@ final class Service {
         guard let prepare else { return }
         for index in served.indices {
             let recording = served[index].recording
+            recording.keepUp(frameLimit: frameLimit(of: recording))
             var wanted: [ModuleAddresses] = []
             if recording.moduleCount != served[index].announced {
                 served[index].announced = recording.moduleCount

@@ -42,6 +42,7 @@ struct CountingTests {
         Counted(sentence: "1,000 short threads and 200 live ones", source: "many_threads.c", isThreaded: true),
         Counted(sentence: "longjmp out of many frames", source: "longjmp.c"),
         Counted(sentence: "paths that differ in the middle", source: "same_ends.c"),
+        Counted(sentence: "more paths than are kept, each taken again and again", source: "many_paths.c"),
         Counted(sentence: "Exceptions through many frames", source: "exceptions.cpp"),
         Counted(sentence: "Exceptions through code made at run time", source: "jit_frames.cpp"),
         Counted(sentence: "swapcontext", source: "fibers.c"),
