@@ -15,12 +15,14 @@ extension Recording {
             tree = StackTree(region: region, limit: frameLimit, moduleOfImage: moduleOfImage)
         }
 
-        /// False: so many deep stacks are new that all need to be cut shorter than those that are here.
-        fileprivate mutating func follow(_ rows: Unsafe.StackRows) -> Bool {
+        /// False: so many deep stacks are new that all need to be cut shorter than those that are here; or one is to be cut, and none
+        /// was to be. Then this is of no use any more.
+        fileprivate mutating func follow(_ rows: Unsafe.StackRows, mayCut: Bool = true) -> Bool {
             let new = ofRow.count..<max(rows.count, ofRow.count)
             let window = tree.window
             for row in new { tree.prepare(rows.rows[row].node) }
             if tree.window != window, ofRow.count > 1 { return false }
+            if tree.cutsStacks, !mayCut { return false }
             for row in new { ofRow.append(tree.add(rows.rows[row].node)) }
             return true
         }
@@ -28,28 +30,35 @@ extension Recording {
 
     /// The stacks of all rows that there are now. Costs about 0.1 microseconds for a node that is new, and for a new row.
     func stacks(frameLimit: Int, _ table: ModuleTable) -> Stacks {
-        func empty() -> Stacks { Stacks(region, frameLimit: frameLimit, moduleOfImage: table.ofImage) }
-        var stacks = known.flatMap { $0.frameLimit == frameLimit ? $0 : nil } ?? empty()
-        // Taken, so that it grows in place.
-        known = nil
-        stacks.tree.follow(region, moduleOfImage: table.ofImage)
+        var stacks = takeKnown(frameLimit: frameLimit, table)
         if !stacks.follow(merge.ledger.rows) {
-            stacks = empty()
+            stacks = Stacks(region, frameLimit: frameLimit, moduleOfImage: table.ofImage)
             _ = stacks.follow(merge.ledger.rows)
         }
         known = stacks
         return stacks
     }
 
-    /// Looks at stacks that have come to be: a snapshot has less to do then, the last one above all, which somebody waits for.
+    /// Looks at stacks that have come to be: a snapshot has less to do then, the last one above all, which somebody waits for. Not where
+    /// stacks are so deep that they are cut: how short depends on how many there will be.
     func keepUp(frameLimit: Int) {
-        if isOver || merge.ledger.rows.count - (known?.ofRow.count ?? 0) < Self.worthAWhile { return }
-        // Many deep stacks are cut the shorter the more there are, each time all anew: once is enough.
-        if let known, known.tree.window < frameLimit { return }
-        _ = stacks(frameLimit: frameLimit, moduleTable)
+        if isOver || !keepsUp || merge.ledger.rows.count - (known?.ofRow.count ?? 0) < Self.worthAWhile { return }
+        var stacks = takeKnown(frameLimit: frameLimit, moduleTable)
+        keepsUp = stacks.follow(merge.ledger.rows, mayCut: false)
+        if keepsUp { known = stacks }
     }
 
     private static let worthAWhile = 1000
+
+    /// Taken, so that it grows in place.
+    private func takeKnown(frameLimit: Int, _ table: ModuleTable) -> Stacks {
+        var stacks =
+            known.flatMap { $0.frameLimit == frameLimit ? $0 : nil }
+            ?? Stacks(region, frameLimit: frameLimit, moduleOfImage: table.ofImage)
+        known = nil
+        stacks.tree.follow(region, moduleOfImage: table.ofImage)
+        return stacks
+    }
 
     /// The modules seen so far, each where its image is: an image has its place before it has a name, and places stay, so that what
     /// is known of a stack stays true.

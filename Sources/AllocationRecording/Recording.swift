@@ -48,6 +48,8 @@ final class Recording {
     var nextLargest: UInt64 = 0
     /// Since somebody asked for them.
     var known: Stacks?
+    /// Stacks are looked at before somebody asks for them.
+    var keepsUp = true
     /// By number, without number 0.
     var threadNames: [ThreadName] = []
     var nextNaming = UInt64.max

@@ -20,6 +20,7 @@ struct StackTree {
     /// Innermost frames kept of deeper stacks: the limit, or less when there are very many such stacks.
     private(set) var window: Int
     private var deepStacks = 0
+    var cutsStacks: Bool { deepStacks > 0 }
     private var moduleOfImage: [Int32]
 
     /// What is known of a node of the recording. What was read once is not read again: it may change.

@@ -167,4 +167,34 @@ import Testing
         #expect(depths(second) == [4_000_000 / 16_000])
         #expect(second.process.truncatedStacks == 16_000)
     }
+
+    @Test("What was looked at on the way changes no snapshot", arguments: [false, true])
+    func keepingUp(hasDeepStacks: Bool) throws {
+        var options = FakeProgram.Options()
+        options.nodesReserved = options.nodes
+        func snapshot(keepsUp: Bool) throws -> (stacks: [String: Int], wasAhead: Bool) {
+            let program = FakeProgram(options)
+            _ = program.addRing()
+            let recording = try program.recording()
+            defer { recording.free() }
+            var wasAhead = false
+            for number in UInt64(0)..<6000 {
+                let isDeep = hasDeepStacks && number > 3000 && number % 500 == 0
+                let stack = program.addStack((isDeep ? 1...12 : 1...3).map { number * 100 + $0 })
+                program.allocate(0x1000 + number << 12, number + 1, stack: stack)
+                if number % 32 != 31 { continue }
+                _ = recording.round()
+                if keepsUp { recording.keepUp(frameLimit: 8) }
+                wasAhead = wasAhead || (recording.known?.ofRow.count ?? 0) > 1000
+            }
+            recording.end(at: 0)
+            let result = recording.snapshot(frameLimit: 8, at: 0)
+            #expect(isWellFormed(result))
+            return (stacks(result), wasAhead)
+        }
+        let (kept, wasAhead) = try snapshot(keepsUp: true)
+        #expect(wasAhead)
+        #expect(try kept == snapshot(keepsUp: false).stacks)
+        #expect(kept.count == 6000)
+    }
 }
