@@ -356,7 +356,7 @@ static __attribute__((noinline)) uint32_t stack_by_path(
     if (!ways) return other_stack(unwinder, pc, sp, fp, last->words);
     unsigned way = tm_path_first_way(ways);
     const struct tm_path *path = tm_path_of(&unwinder->paths, key.set, way);
-    if (!tm_path_is_from(path, last, pc, sp) || !path->only_returns || !(last->flags & TM_FP_UNUSED))
+    if (!path->only_returns || !(last->flags & TM_FP_UNUSED) || !tm_path_is_from(path, last, pc, sp))
         return stack_by_further_path(unwinder, pc, sp, fp, key.set, ways);
     if (tm_path_returns_differ(path, 0, path->only_returns, sp))
         return stack_by_further_path(unwinder, pc, sp, fp, key.set, ways & (ways - 1));

@@ -32,7 +32,7 @@ extension Recording {
     func stacks(frameLimit: Int, _ table: ModuleTable) -> Stacks {
         var stacks = takeKnown(frameLimit: frameLimit, table)
         if !stacks.follow(merge.ledger.rows) {
-            stacks = Stacks(region, frameLimit: frameLimit, moduleOfImage: table.ofImage)
+            stacks = takeKnown(frameLimit: frameLimit, table)
             _ = stacks.follow(merge.ledger.rows)
         }
         known = stacks
@@ -50,7 +50,7 @@ extension Recording {
 
     private static let worthAWhile = 1000
 
-    /// Taken, so that it grows in place.
+    /// What is known, else an empty tree. Taken, so that it grows in place: the next time it is empty.
     private func takeKnown(frameLimit: Int, _ table: ModuleTable) -> Stacks {
         var stacks =
             known.flatMap { $0.frameLimit == frameLimit ? $0 : nil }
