@@ -62,12 +62,11 @@ struct EnvironmentTests {
     @Test("Paths with spaces and colons, and what LD_PRELOAD and LD_LIBRARY_PATH held before, are kept")
     func oddPaths() throws {
         let scratch = try Scratch()
-        let odd = scratch / "a directory: with spaces"
+        let name = "a directory: with spaces"
+        let odd = scratch / name
         try FileManager.default.createDirectory(atPath: odd, withIntermediateDirectories: false)
-        let command = odd + "/tracemalloc"
-        try FileManager.default.copyItem(atPath: Products.command, toPath: command)
-        let library = URL(fileURLWithPath: Products.library).resolvingSymlinksInPath().path
-        try FileManager.default.copyItem(atPath: library, toPath: odd + "/libtracemalloc.so")
+        let command = try scratch.program(name + "/tracemalloc", copyOf: Products.command)
+        _ = try scratch.program(name + "/libtracemalloc.so", copyOf: Products.library)
         let preload = try systemLibrary("libjemalloc.so.2")
         let file = odd + "/out file.tmalloc"
         let outcome = try run(

@@ -41,9 +41,7 @@ struct RefusalTests {
         Refusal(what: "An empty executable file") { try executable($0, "") },
         Refusal(what: "A file cut off within its headers") { scratch in
             let whole = FileManager.default.contents(atPath: try Program("nothing.c").path) ?? Data()
-            try whole.prefix(80).write(to: URL(fileURLWithPath: scratch / "program"))
-            guard chmod(scratch / "program", 0o755) == 0 else { throw HarnessError("cannot change the mode") }
-            return scratch / "program"
+            return try scratch.program("program", holding: whole.prefix(80))
         },
         Refusal(what: "A script with a statically linked interpreter") { scratch in
             try executable(scratch, "#!\(try Program("nothing.c", flags: ["-static"]).path) -x\n")
@@ -78,8 +76,7 @@ struct RefusalTests {
         #expect(try Profile([copy]).outcome.ending == .code(0))
         // Another user, who can read the products only where everybody can.
         for (name, source) in [("tracemalloc", Products.command), ("libtracemalloc.so", Products.library)] {
-            let file = URL(fileURLWithPath: source).resolvingSymlinksInPath().path
-            try FileManager.default.copyItem(atPath: file, toPath: scratch / name)
+            _ = try scratch.program(name, copyOf: source)
         }
         guard chmod(scratch.path, 0o777) == 0 else { throw HarnessError("cannot change the mode") }
         let user = [try tool("setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups"]
@@ -149,15 +146,11 @@ struct RefusalTests {
 private func patched(_ scratch: Scratch, _ changes: [Int: UInt8]) throws -> String {
     var bytes = FileManager.default.contents(atPath: try Program("nothing.c").path) ?? Data()
     for (offset, byte) in changes { bytes[offset] = byte }
-    try bytes.write(to: URL(fileURLWithPath: scratch / "program"))
-    guard chmod(scratch / "program", 0o755) == 0 else { throw HarnessError("cannot change the mode") }
-    return scratch / "program"
+    return try scratch.program("program", holding: bytes)
 }
 
 private func executable(_ scratch: Scratch, _ text: String) throws -> String {
-    let path = try scratch.write("script", text)
-    guard chmod(path, 0o755) == 0 else { throw HarnessError("cannot change the mode") }
-    return path
+    try scratch.program("script", holding: Data(text.utf8))
 }
 
 /// Expects one line in the command's name that names what it is about.

@@ -9,10 +9,9 @@ struct StrangeNameTests {
     @Test("They work, and no message about them has an escape code or an end of line in it")
     func working() throws {
         let scratch = try Scratch()
-        let program = scratch / Self.name
+        let program = try scratch.program(Self.name, copyOf: try Program("cxx_sites.cpp").path)
         let file = program + ".tmalloc"
         _ = Products.library
-        try FileManager.default.copyItem(atPath: try Program("cxx_sites.cpp").path, toPath: program)
         for words in [
             ["run", "-o", file, "--", program, "an argument\u{1b}"], ["doctor", program], ["report", file], ["heap", file],
             ["report", file, "--html"],

@@ -149,4 +149,22 @@ final class Scratch: Sendable {
         try text.write(toFile: self / name, atomically: false, encoding: .utf8)
         return self / name
     }
+
+    /// Copies a file to be executed, and returns the copy's path.
+    ///
+    /// Another process writes it: what this one has open for writing, a child that another test starts at this moment has open too,
+    /// up to its own exec, and the kernel refuses to execute such a file (ETXTBSY).
+    func program(_ name: String, copyOf source: String) throws -> String {
+        let outcome = try run([try tool("install"), "-m", "755", "--", source, self / name])
+        guard outcome.ending == .code(0) else { throw HarnessError(outcome.stderr) }
+        return self / name
+    }
+
+    /// Writes a file to be executed, and returns its path.
+    func program(_ name: String, holding content: Data) throws -> String {
+        let draft = self / "draft of \(name)"
+        try content.write(to: URL(fileURLWithPath: draft))
+        defer { try? FileManager.default.removeItem(atPath: draft) }
+        return try program(name, copyOf: draft)
+    }
 }
