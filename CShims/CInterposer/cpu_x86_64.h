@@ -102,6 +102,14 @@ static inline __attribute__((always_inline)) int tm_cpu_pairs_are(const uintptr_
     return tm_cpu_is_zero(difference);
 }
 
+// Which of four tags, 8 aligned bytes, are the low 16 bits of this one: bit i * TM_CPU_TAG_BITS for tag i.
+enum { TM_CPU_TAG_BITS = 2 };
+
+static inline __attribute__((always_inline)) uint32_t tm_cpu_tags_equal(const uint16_t *tags, uint32_t tag) {
+    __m128i all = _mm_shufflelo_epi16(_mm_cvtsi32_si128((int)tag), 0);
+    return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_loadl_epi64((const __m128i *)(const void *)tags))) & 0x55;
+}
+
 // Writes two words as one if they still are the expected ones (both aligned to 16).
 static inline int tm_cpu_swap_pair(uint64_t *words, uint64_t from0, uint64_t from1, uint64_t to0, uint64_t to1) {
     unsigned __int128 from = (unsigned __int128)from1 << 64 | from0, to = (unsigned __int128)to1 << 64 | to0;

@@ -69,7 +69,7 @@ static void *pass_reallocate(void *block, size_t size) {
 
 TM_TRACED void *recorded_malloc(size_t size) {
     uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(!tm_enter(thread, &epoch))) return pass_allocate(size, 0, false);
     void *block = tm_real.malloc(size);
     if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_CALLER);
@@ -90,7 +90,7 @@ TM_HOOK void *malloc(size_t size) {
 TM_TRACED void *traced_calloc(size_t count, size_t size) {
     uint64_t epoch;
     size_t whole;
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(thread->until_sample) && !__builtin_mul_overflow(count, size, &whole) && tm_is_passed_over(thread, whole))
         return tm_real.calloc(count, size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
@@ -114,7 +114,7 @@ TM_HOOK void *calloc(size_t count, size_t size) {
 
 TM_TRACED void recorded_free(void *block) {
     uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         pass_free(thread, block);
         return;
@@ -141,7 +141,7 @@ TM_HOOK void cfree(void *block) { free(block); }
 // The size is a promise to the allocator that glibc 2.36 cannot use; an allocator that wants it gets it.
 TM_HOOK void free_sized(void *block, size_t size) {
     uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (!tm_real.free_sized || !block || tm_arena_owns(block) || !tm_enter(thread, &epoch)) {
         free(block);
         return;
@@ -153,7 +153,7 @@ TM_HOOK void free_sized(void *block, size_t size) {
 
 TM_HOOK void free_aligned_sized(void *block, size_t alignment, size_t size) {
     uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (!tm_real.free_aligned_sized || !block || tm_arena_owns(block) || !tm_enter(thread, &epoch)) {
         free(block);
         return;
@@ -176,7 +176,7 @@ static inline __attribute__((always_inline)) void reallocated(
 // In a hook's own frame, so that `caller` is the program's call.
 static inline __attribute__((always_inline)) void *reallocate(void *block, size_t size, struct tm_caller caller) {
     uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(thread->until_sample) && !tm_arena_owns(block) && !tm_sampled_blocks_may_have(block) && tm_is_passed_over(thread, size))
         return tm_real.realloc(block, size);
     if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, size);
@@ -211,7 +211,7 @@ TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
 
 TM_TRACED int traced_posix_memalign(void **block, size_t alignment, size_t size) {
     uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (tm_is_passed_over(thread, size)) return tm_real.posix_memalign(block, alignment, size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         if (!thread->internal && tm_real_is_known) {
@@ -238,7 +238,7 @@ TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
 #define TM_ALIGNED_HOOK(name, parameters, arguments, alignment)                                       \
     TM_HOOK void *name parameters {                                                                   \
         uint64_t epoch;                                                                               \
-        struct tm_thread *thread = &tm_thread;                                                        \
+        struct tm_thread *thread = tm_this_thread();                                                        \
         if (UNLIKELY(!tm_enter(thread, &epoch))) {                                                    \
             if (!thread->internal && tm_real_is_known) return clear_own(tm_real.name arguments);      \
             return pass_allocate(size, alignment, false);                                             \
@@ -270,7 +270,7 @@ TM_HOOK size_t malloc_usable_size(void *block) {
 // Another library may come to lie at the same addresses: what is remembered about code there is void.
 TM_HOOK int dlclose(void *handle) {
     uint64_t epoch;
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (tm_enter(thread, &epoch)) tm_leave(thread, epoch);  // makes tm_real known
     int failed = tm_real.dlclose(handle);
     if (tm_enter(thread, &epoch)) {
@@ -282,7 +282,7 @@ TM_HOOK int dlclose(void *handle) {
 
 // ---- The program's end. A fork child that never allocated must not begin a recording now.
 static void know_real(void) {
-    struct tm_thread *thread = &tm_thread;
+    struct tm_thread *thread = tm_this_thread();
     if (__atomic_load_n(&tm_real_is_known, __ATOMIC_ACQUIRE)) return;
     bool internal = thread->internal;
     thread->internal = true;

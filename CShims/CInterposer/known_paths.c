@@ -160,7 +160,7 @@ void tm_path_note(struct tm_unwinder *unwinder, const struct tm_frame *base, uin
     struct tm_path_key key = tm_path_key(known, base, fresh->pc, fresh->sp);
     for (unsigned way = 0; way < TM_PATH_WAYS; way++) {
         struct tm_path *path = tm_path_of(known, key.set, way);
-        if (key.set->tags[way] != key.tag || path->pc) continue;
+        if (key.set->tags[way] != (uint16_t)key.tag || path->pc) continue;
         struct draft draft = {0};
         // Where the table of nodes is full, a node stands for others as well.
         int is_exact = tm_load64(&tm_recording.nodes[node].pc) == fresh->pc;
@@ -178,6 +178,6 @@ void tm_path_note(struct tm_unwinder *unwinder, const struct tm_frame *base, uin
     unsigned way = dispensable(known, key.set);
     if (way == TM_PATH_WAYS) return;
     if (known->used == 0) known->used = 1;
-    key.set->tags[way] = key.tag;
+    key.set->tags[way] = (uint16_t)key.tag;
     if (key.set->at[way]) tm_path_of(known, key.set, way)->pc = 0;
 }

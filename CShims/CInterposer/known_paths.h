@@ -20,29 +20,28 @@
 
 struct tm_path_key {
     struct tm_path_set *set;
-    uint16_t tag;
+    uint32_t tag;  // its low 16 bits
 };
 
 static inline __attribute__((always_inline)) struct tm_path_key tm_path_key(
     const struct tm_known_paths *known, const struct tm_frame *base, uintptr_t pc, uintptr_t sp) {
     uint64_t hash = (pc ^ (base->sp - sp) << 20 ^ (uint64_t)base->node << 32) * UINT64_C(0x9e3779b97f4a7c15);
-    return (struct tm_path_key){known->sets + (hash >> (64 - TM_PATH_SETS_LOG2)), (uint16_t)(hash >> 32 | 1)};
+    return (struct tm_path_key){known->sets + (hash >> (64 - TM_PATH_SETS_LOG2)), (uint32_t)(hash >> 32) | 1};
 }
 
-// The ways of a set that have the tag, a bit for each 16 bits; now and then the one behind such a way as well. Tags are odd.
-static inline __attribute__((always_inline)) uint64_t tm_path_ways(struct tm_path_key key) {
-    uint64_t tags, ones = UINT64_C(0x0001000100010001);
-    __builtin_memcpy(&tags, key.set->tags, sizeof tags);
-    uint64_t differences = tags ^ key.tag * ones;
-    return (differences - ones) & ~differences & ones << 15;
+// The ways of a set that have the tag, as bits.
+static inline __attribute__((always_inline)) uint32_t tm_path_ways(struct tm_path_key key) {
+    return tm_cpu_tags_equal(key.set->tags, key.tag);
 }
-_Static_assert(TM_PATH_WAYS == 4 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the tags of a set are one word, the first one lowest");
+_Static_assert(TM_PATH_WAYS == 4, "compared with one instruction");
 
 static inline struct tm_path *tm_path_at(const struct tm_known_paths *known, uint32_t line) {
     return (struct tm_path *)(void *)(known->lines + (size_t)line * TM_PATH_LINE);
 }
 
-static inline __attribute__((always_inline)) unsigned tm_path_first_way(uint64_t ways) { return (unsigned)__builtin_ctzll(ways) / 16; }
+static inline __attribute__((always_inline)) unsigned tm_path_first_way(uint32_t ways) {
+    return (unsigned)__builtin_ctz(ways) / TM_CPU_TAG_BITS;
+}
 
 static inline __attribute__((always_inline)) struct tm_path *tm_path_of(
     const struct tm_known_paths *known, const struct tm_path_set *set, unsigned way) {
@@ -74,7 +73,7 @@ int tm_path_leads_to(const struct tm_path *path, const struct tm_frame *base, ui
 
 // Frame `base` must stand. 0: none of these ways of the set leads from it to (pc, sp, fp).
 static inline __attribute__((always_inline)) uint32_t tm_path_find(
-    const struct tm_known_paths *known, struct tm_path_set *set, uint64_t ways, const struct tm_frame *base, uintptr_t pc, uintptr_t sp,
+    const struct tm_known_paths *known, struct tm_path_set *set, uint32_t ways, const struct tm_frame *base, uintptr_t pc, uintptr_t sp,
     uintptr_t fp) {
     for (; ways; ways &= ways - 1) {
         unsigned way = tm_path_first_way(ways);

@@ -48,6 +48,8 @@ static void open_ring(struct tm_thread *thread, struct tm_ring *ring) {
     thread->capacity = ring->capacity;
     thread->head = tm_load64(&ring->head);
     thread->tail = tm_ring_tail(ring);
+    thread->quick_end = 0;
+    thread->holder = &tm_recording.header->turn.holder;
 }
 
 static void use_ring(struct tm_thread *thread, uint64_t index) {
@@ -70,7 +72,8 @@ static void begin_sampling(struct tm_thread *thread) {
     }
 }
 
-bool tm_is_sampled(struct tm_thread *thread, const void *block, uint64_t size) {
+// A block that exists; one that is sampled is known as such from now on.
+static bool is_sampled(struct tm_thread *thread, const void *block, uint64_t size) {
     thread->last_sampled = NULL;
     if (size < thread->until_sample) {
         thread->until_sample -= size;
@@ -82,6 +85,13 @@ bool tm_is_sampled(struct tm_thread *thread, const void *block, uint64_t size) {
         return false;
     }
     thread->last_sampled = block;
+    return true;
+}
+
+bool tm_allocated_in_sample(
+    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    if (!is_sampled(thread, block, size)) return false;
+    tm_put_event(thread, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, pc, sp, fp));
     return true;
 }
 
@@ -224,6 +234,35 @@ bool tm_ring_wait(struct tm_thread *thread) {
     }
     tm_store32(&ring->waiting, 0);
     return true;
+}
+
+static void put_event_by_clock(
+    struct tm_thread *thread, struct tm_ring *ring, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+    uint64_t head = thread->head, full = thread->tail + thread->capacity;
+    uint64_t time = tm_turn_read_clock(&thread->turn, head), until = thread->turn.until;
+    // Whether the thread has the turn is asked for each event; if it has got it now, for so many.
+    thread->quick_end = until > head && until < full ? until : full;
+    tm_write_event(thread, ring, head, time, kind, address, size, stack);
+}
+
+void tm_put_event_by_clock(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+    put_event_by_clock(thread, thread->ring, kind, address, size, stack);
+}
+
+void tm_put_event_slowly(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+    struct tm_ring *ring = thread->ring;
+    if (thread->head - thread->tail >= thread->capacity) {
+        // Nothing is claimed while the thread waits: the collector would wait for it in turn.
+        __atomic_store_n(&ring->claim, thread->head, __ATOMIC_RELAXED);
+        if (!tm_ring_wait(thread)) return;
+        __atomic_store_n(&ring->claim, thread->head + 1, __ATOMIC_RELAXED);
+    }
+    int is_fenced = tm_recording.fence == TM_FENCE_PRODUCER;
+    if (is_fenced) tm_fence();
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    put_event_by_clock(thread, ring, kind, address, size, stack);
+    // A thread without a number never has the turn: what says so is what says that nobody has it.
+    if (is_fenced || !thread->turn.number) thread->quick_end = 0;
 }
 
 // Most of a place is never touched: the kernel knows what is.

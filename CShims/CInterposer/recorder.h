@@ -38,10 +38,12 @@ struct tm_thread {
     uint64_t until_sample;  // bytes before the next sampled one; always 0 where every block is recorded
     uint64_t epoch_outside;  // the epoch to go back to when `ignored` is over
     uint64_t head;
+    uint64_t quick_end;  // the first event that needs more than the turn: room, or the clock; 0: each does
     uint64_t tail;       // of the last look: more may have been consumed
     uint64_t capacity;
     struct tm_ring *ring;
     struct tm_event *events;
+    const uint64_t *holder;  // of the turn
     struct tm_unwinder *unwinder;
     struct tm_turn_of_thread turn;
     bool internal;       // the tracer's start-up runs on this thread: it allocates from the arena
@@ -53,6 +55,13 @@ struct tm_thread {
 };
 
 extern _Thread_local struct tm_thread tm_thread __attribute__((tls_model("initial-exec")));
+
+// Its address, in one register: what the compiler knows to be thread-local it addresses by two.
+static inline __attribute__((always_inline)) struct tm_thread *tm_this_thread(void) {
+    struct tm_thread *thread = &tm_thread;
+    __asm__("" : "+r"(thread));
+    return thread;
+}
 
 // Makes the private memory of threads for a new recording. False when there is none to be had.
 bool tm_recorder_prepare(uint32_t frame_limit);
@@ -93,20 +102,36 @@ static inline void tm_leave(struct tm_thread *thread, uint64_t epoch) {
     thread->epoch = epoch;
 }
 
-// The claim tells the collector that an event may appear whose time is already taken; see "horizon" in CRecording.h.
-static inline void tm_put_event(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
-    uint64_t head = thread->head;
-    if (__builtin_expect(head - thread->tail >= thread->capacity, 0) && !tm_ring_wait(thread)) return;
-    __atomic_store_n(&thread->ring->claim, head + 1, __ATOMIC_RELAXED);
-    if (__builtin_expect(tm_recording.fence == TM_FENCE_PRODUCER, 0)) tm_fence();
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint64_t time = tm_turn_time(&thread->turn, head);
+static inline __attribute__((always_inline)) void tm_write_event(
+    struct tm_thread *thread, struct tm_ring *ring, uint64_t head, uint64_t time, uint32_t kind, uint64_t address, uint64_t size,
+    uint32_t stack) {
     struct tm_event *event = &thread->events[head & (thread->capacity - 1)];
     event->time_kind = time << TM_KIND_BITS | kind;
     event->address_size = (address & ((UINT64_C(1) << TM_ADDRESS_BITS) - 1)) | size >> 32 << TM_ADDRESS_BITS;
     event->stack_size = stack | size << 32;
     thread->head = head + 1;
-    tm_store64(&thread->ring->head, head + 1);
+    tm_store64(&ring->head, head + 1);
+}
+
+// Waits for room, reads the clock, or whatever else it takes.
+void tm_put_event_slowly(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack);
+// There is room, but the thread does not have the turn.
+void tm_put_event_by_clock(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack);
+
+// The claim tells the collector that an event may appear whose time is already taken; see "horizon" in CRecording.h. What is needed
+// more seldom is in functions of their own, to which nothing comes back: so hooks save few registers.
+static inline __attribute__((always_inline)) void tm_put_event(
+    struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+    uint64_t head = thread->head;
+    struct tm_ring *ring = thread->ring;
+    __atomic_store_n(&ring->claim, head + 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (__builtin_expect(head >= thread->quick_end, 0))
+        tm_put_event_slowly(thread, kind, address, size, stack);
+    else if (__builtin_expect(tm_load64(thread->holder) != thread->turn.number, 0))
+        tm_put_event_by_clock(thread, kind, address, size, stack);
+    else
+        tm_write_event(thread, ring, head, thread->turn.time, kind, address, size, stack);
 }
 
 // Whether a call of `size` bytes has nothing to say, because no byte of it is sampled: then the real call is all that is left
@@ -118,9 +143,6 @@ static inline bool tm_is_passed_over(struct tm_thread *thread, uint64_t size) {
     thread->last_sampled = NULL;
     return true;
 }
-
-// The same inside a hook, of a block that exists. One that is sampled is known as such from now on.
-bool tm_is_sampled(struct tm_thread *thread, const void *block, uint64_t size);
 
 // After a failed realloc the block lives on. False: its place was taken, and it is as if it had been freed.
 static inline bool tm_is_sampled_again(const void *block) {
@@ -140,11 +162,16 @@ void tm_word_end(struct tm_thread *thread, const struct tm_word *word, bool ente
 // Says something about a block on ring 0, without ever waiting. False: there is no room, or somebody else is at it.
 bool tm_try_shared_ring(uint32_t kind, const void *block);
 
+// The same as below, where blocks are sampled.
+bool tm_allocated_in_sample(
+    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, uintptr_t pc, uintptr_t sp, uintptr_t fp);
+
 // A block exists now: say it after the real call. False: it is not one of the sampled ones. In the hook itself: a tm_caller
 // that is passed to a function goes over the stack, and is read there before its words have arrived (5 ns).
 static inline __attribute__((always_inline)) bool tm_allocated(
     struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, struct tm_caller caller) {
-    if (__builtin_expect(tm_sampled_blocks.interval != 0, 0) && !tm_is_sampled(thread, block, size)) return false;
+    if (__builtin_expect(tm_sampled_blocks.interval != 0, 0))
+        return tm_allocated_in_sample(thread, kind, block, size, caller.pc, caller.sp, caller.fp);
     tm_put_event(thread, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, caller.pc, caller.sp, caller.fp));
     return true;
 }

@@ -94,14 +94,16 @@ struct tm_known_paths {
 };
 
 #define TM_NO_FRAME INT64_MAX
+#define TM_NO_EPOCH UINT64_MAX
 
 struct tm_unwinder {
     // what every call needs
     uint32_t count;
-    uint32_t is_plain;  // 1: not cut, no async functions, not compared with libunwind's
-    uint32_t is_cut;    // frames[0] is not the outermost frame of the stack
+    uint32_t is_cut;  // frames[0] is not the outermost frame of the stack
     uint32_t limit, capacity;
     uint64_t epoch;
+    uint64_t plain_epoch;  // the same if what is remembered is not cut, has no async functions, and is not compared with libunwind's
+    const struct tm_frame *last;  // frames[count - 1], between calls
     struct tm_frame *frames;
     uintptr_t *pairs_at;
     struct tm_cpu_pair *pairs;

@@ -36,14 +36,9 @@ struct tm_turn_of_thread {
 // A thread begins to write to a ring.
 void tm_turn_begin(struct tm_turn_of_thread *thread, uint64_t number);
 
-uint64_t tm_turn_read_clock(struct tm_turn_of_thread *thread, uint64_t event);
-
 // The time of event number `event` of the thread's ring: after the real allocation or before the real free, and after the
-// claim that tells the collector of it.
-static inline uint64_t tm_turn_time(struct tm_turn_of_thread *thread, uint64_t event) {
-    uint64_t holder = tm_load64(&tm_recording.header->turn.holder);
-    if (__builtin_expect(holder == thread->number && event < thread->until, 1)) return thread->time;
-    return tm_turn_read_clock(thread, event);
-}
+// claim that tells the collector of it. Events before `until` need not ask as long as the turn's holder is the thread's number:
+// they take `time`.
+uint64_t tm_turn_read_clock(struct tm_turn_of_thread *thread, uint64_t event);
 
 #endif

@@ -63,10 +63,12 @@ void tm_unwinder_code_unloaded(void) { tm_rules_forget(); }
 
 void tm_unwinder_thread_start(struct tm_unwinder *unwinder) {
     unwinder->count = 0;
-    unwinder->is_cut = unwinder->is_plain = 0;
+    unwinder->is_cut = 0;
+    unwinder->plain_epoch = TM_NO_EPOCH;
     unwinder->limit = options.limit;
     unwinder->capacity = 2 * options.limit;
     tm_unwinder_lay_out(unwinder, options.limit);
+    unwinder->last = unwinder->frames - 1;
     unwinder->async_outer = TM_NO_FRAME;
     tm_paths_forget(&unwinder->paths);
     // What another thread found out in this memory still holds, unless code was unloaded.
@@ -322,29 +324,17 @@ static __attribute__((noinline)) uint32_t other_stack(
         else if (__builtin_expect(options.verify, 0)) verify_path(unwinder, (struct tm_caller){pc, sp, fp}, node);
     }
     if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, (struct tm_caller){pc, sp, fp}, node);
-    unwinder->is_plain = !(unwinder->is_cut | options.verify) && unwinder->async_outer == TM_NO_FRAME;
+    int is_plain = !(unwinder->is_cut | options.verify) && unwinder->async_outer == TM_NO_FRAME;
+    unwinder->plain_epoch = is_plain ? unwinder->epoch : TM_NO_EPOCH;
+    unwinder->last = &unwinder->frames[(int64_t)unwinder->count - 1];
     return node;
-}
-
-// Whether all that is remembered stands, as it does nearly always, and nothing about it is unusual.
-// `held`: how many of its words hold for certain.
-static inline __attribute__((always_inline)) int stands(
-    const struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t sp, uint32_t *held) {
-    *held = 0;
-    if (last->sp < sp || !is_on_known_stack(unwinder, sp) || !unwinder->is_plain) return 0;
-    if (unwinder->epoch != __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE)) return 0;
-    if (last->pairs && !tm_cpu_pairs_are(unwinder->pairs_at, unwinder->pairs, last->pairs)) return 0;
-    const struct tm_stack_word *end = unwinder->words + last->words, *word = tm_words_differ(unwinder->words, end);
-    if (word == end) return 1;
-    *held = (uint32_t)(word - unwinder->words);
-    return 0;
 }
 
 // What is left to try when the first path of the set with the right tag is another one, or has more words than return addresses.
 // Functions of their own, each the end of the one before: so none saves registers for what it seldom needs.
 static __attribute__((noinline)) uint32_t stack_by_further_path(
-    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, struct tm_path_set *set, uint64_t ways) {
-    const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
+    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, struct tm_path_set *set, uint32_t ways) {
+    const struct tm_frame *last = unwinder->last;
     uint32_t node = tm_path_find(&unwinder->paths, set, ways, last, pc, sp, fp);
     return node ? node : other_stack(unwinder, pc, sp, fp, last->words);
 }
@@ -352,7 +342,7 @@ static __attribute__((noinline)) uint32_t stack_by_further_path(
 static __attribute__((noinline)) uint32_t stack_by_path(
     struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
     struct tm_path_key key = tm_path_key(&unwinder->paths, last, pc, sp);
-    uint64_t ways = tm_path_ways(key);
+    uint32_t ways = tm_path_ways(key);
     if (!ways) return other_stack(unwinder, pc, sp, fp, last->words);
     unsigned way = tm_path_first_way(ways);
     const struct tm_path *path = tm_path_of(&unwinder->paths, key.set, way);
@@ -364,11 +354,33 @@ static __attribute__((noinline)) uint32_t stack_by_path(
     return path->node;
 }
 
-// A loop allocates from the same stack again and again, or along paths that begin where the last one did.
-uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
-    uint32_t held;
-    if (!stands(unwinder, last, sp, &held)) return other_stack(unwinder, pc, sp, fp, held);
+// All pairs stand.
+static inline __attribute__((always_inline)) uint32_t stack_by_words(
+    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
+    const struct tm_stack_word *end = unwinder->words + last->words, *word = tm_words_differ(unwinder->words, end);
+    if (word != end) return other_stack(unwinder, pc, sp, fp, (uint32_t)(word - unwinder->words));
     if (tm_is_same_frame(last, pc, sp, fp)) return last->node;
     return stack_by_path(unwinder, pc, sp, fp, last);
+}
+
+static __attribute__((noinline)) uint32_t stack_by_pairs(
+    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
+    if (!tm_cpu_pairs_are(unwinder->pairs_at, unwinder->pairs, last->pairs)) return other_stack(unwinder, pc, sp, fp, 0);
+    return stack_by_words(unwinder, pc, sp, fp, last);
+}
+
+// Whether what is remembered is of the thread's present stack, and nothing about it is unusual.
+static inline __attribute__((always_inline)) int is_comparable(
+    const struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t sp) {
+    if (last->sp < sp || !is_on_known_stack(unwinder, sp)) return 0;
+    return unwinder->plain_epoch == __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
+}
+
+// A loop allocates from the same stack again and again, or along paths that begin where the last one did: nearly always all that is
+// remembered stands.
+uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    const struct tm_frame *last = unwinder->last;
+    if (!is_comparable(unwinder, last, sp)) return other_stack(unwinder, pc, sp, fp, 0);
+    if (last->pairs) return stack_by_pairs(unwinder, pc, sp, fp, last);
+    return stack_by_words(unwinder, pc, sp, fp, last);
 }
