@@ -5,18 +5,27 @@ extension Unsafe.Ledger {
     /// Events that are looked at together: what they read is on its way for all of them at the same time.
     static let fetchedTogether: UInt64 = 8
     static let fetchedAhead = 4 * fetchedTogether
+    /// Events come from another processor's cache: they are on their way before they are looked at.
+    private static let eventsAhead = 16 * fetchedTogether
     private static let notedMask = UInt64(notedCount - 1)
     /// For as many events is it noted what they need.
     static let notedCount = 32
 
-    /// From `position` on the ring must have more than `fetchedAhead` events. Each step depends on what the one before it fetched for
+    /// From `position` to `end` the ring must have more than `fetchedAhead` events. Each step depends on what the one before it fetched for
     /// the same event, eight events ago. Young blocks need nothing: they have been seen a moment ago.
     ///
-    ///     position   ├ taken now ┼ stack rows ┼ slots ┼ tags ┤
+    ///     position   ├ taken now ┼ stack rows ┼ slots ┼ tags ┤ ... ├ events ┤
     ///
     /// Mutating only so that it is handed the ledger itself: a copy is a kilobyte.
     @inline(never)
-    mutating func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
+    mutating func fetch(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, end: UInt64) {
+        // Not where the producer is about to write.
+        if end &- position > Self.eventsAhead &+ Self.fetchedTogether {
+            let far = UnsafeRawPointer(events + Int(truncatingIfNeeded: (position &+ Self.eventsAhead) & mask))
+            tm_prefetch_to_read(far)
+            tm_prefetch_to_read(far + 64)
+            tm_prefetch_to_read(far + 128)
+        }
         let hasManyRows = rows.count > Self.fewRows
         if live.table.former == nil {
             fetchBlocks(events, mask, position, isMoving: false)
@@ -27,8 +36,9 @@ extension Unsafe.Ledger {
         }
     }
 
-    /// Tags of a live table, and rows, that stay in the second cache: half a megabyte, and one.
-    private static let fewChunks = 1 << 15
+    /// Tags of a live table that stay in the nearest cache, and rows that stay in the second one, which the collector often shares with
+    /// the program: 32 KiB, and a megabyte.
+    private static let fewChunks = 1 << 11
     private static let fewRows = 1 << 13
 
     /// Inlined twice, so that it is not asked for each event whether blocks are in two tables. Neither closures nor iterators: without

@@ -39,7 +39,7 @@ extension Unsafe {
                 if next > limit { break }
                 if position >= fetched {
                     fetched = position &+ Ledger.fetchedTogether
-                    if fetchEnd > position &+ Ledger.fetchedAhead { ledger.fetch(events, mask, position) }
+                    if fetchEnd > position &+ Ledger.fetchedAhead { ledger.fetch(events, mask, position, end: fetchEnd) }
                 }
                 let addressSize = tm_load64(&event.pointee.address_size)
                 let stackSize = tm_load64(&event.pointee.stack_size)

@@ -22,6 +22,7 @@
 
 static inline long tm_result(long result) { return result == -1 ? -(long)errno : result; }
 
+static inline void tm_prefetch_to_read(const void *address) { __builtin_prefetch(address, 0, 3); }
 static inline void tm_prefetch(const void *address) { __builtin_prefetch(address, 1, 3); }
 
 // Bit i is set when byte i of the 16 is `tag`.
