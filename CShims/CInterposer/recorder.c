@@ -236,33 +236,24 @@ bool tm_ring_wait(struct tm_thread *thread) {
     return true;
 }
 
-static void put_event_by_clock(
-    struct tm_thread *thread, struct tm_ring *ring, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
-    uint64_t head = thread->head, full = thread->tail + thread->capacity;
-    uint64_t time = tm_turn_read_clock(&thread->turn, head), until = thread->turn.until;
-    // Whether the thread has the turn is asked for each event; if it has got it now, for so many.
-    thread->quick_end = until > head && until < full ? until : full;
-    tm_write_event(thread, ring, head, time, kind, address, size, stack);
-}
-
-void tm_put_event_by_clock(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
-    put_event_by_clock(thread, thread->ring, kind, address, size, stack);
-}
-
-void tm_put_event_slowly(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+__attribute__((noinline)) uint64_t tm_event_time(struct tm_thread *thread) {
     struct tm_ring *ring = thread->ring;
-    if (thread->head - thread->tail >= thread->capacity) {
+    uint64_t head = thread->head;
+    if (head - thread->tail >= thread->capacity) {
         // Nothing is claimed while the thread waits: the collector would wait for it in turn.
-        __atomic_store_n(&ring->claim, thread->head, __ATOMIC_RELAXED);
-        if (!tm_ring_wait(thread)) return;
-        __atomic_store_n(&ring->claim, thread->head + 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&ring->claim, head, __ATOMIC_RELAXED);
+        if (!tm_ring_wait(thread)) return 0;
+        __atomic_store_n(&ring->claim, head + 1, __ATOMIC_RELAXED);
     }
     int is_fenced = tm_recording.fence == TM_FENCE_PRODUCER;
-    if (is_fenced) tm_fence();
+    if (__builtin_expect(is_fenced, 0)) tm_fence();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    put_event_by_clock(thread, ring, kind, address, size, stack);
-    // A thread without a number never has the turn: what says so is what says that nobody has it.
+    uint64_t time = tm_turn_read_clock(&thread->turn, head), until = thread->turn.until, full = thread->tail + thread->capacity;
+    // Whether the thread has the turn is asked for each event; if it has got it now, for so many. One without a number never has it:
+    // what says so is what says that nobody has it.
     if (is_fenced || !thread->turn.number) thread->quick_end = 0;
+    else thread->quick_end = until > head && until < full ? until : full;
+    return time;
 }
 
 // Most of a place is never touched: the kernel knows what is.

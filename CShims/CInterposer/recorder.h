@@ -102,36 +102,25 @@ static inline void tm_leave(struct tm_thread *thread, uint64_t epoch) {
     thread->epoch = epoch;
 }
 
-static inline __attribute__((always_inline)) void tm_write_event(
-    struct tm_thread *thread, struct tm_ring *ring, uint64_t head, uint64_t time, uint32_t kind, uint64_t address, uint64_t size,
-    uint32_t stack) {
+// The time of the next event, when it is not that of the one before: waits for room, and reads the clock. 0: the event is lost.
+uint64_t tm_event_time(struct tm_thread *thread);
+
+// The claim tells the collector that an event may appear whose time is already taken; see "horizon" in CRecording.h.
+static inline __attribute__((always_inline)) void tm_put_event(
+    struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+    uint64_t head = thread->head, time = thread->turn.time;
+    __atomic_store_n(&thread->ring->claim, head + 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (__builtin_expect(head >= thread->quick_end || tm_load64(thread->holder) != thread->turn.number, 0)) {
+        time = tm_event_time(thread);
+        if (!time) return;
+    }
     struct tm_event *event = &thread->events[head & (thread->capacity - 1)];
     event->time_kind = time << TM_KIND_BITS | kind;
     event->address_size = (address & ((UINT64_C(1) << TM_ADDRESS_BITS) - 1)) | size >> 32 << TM_ADDRESS_BITS;
     event->stack_size = stack | size << 32;
     thread->head = head + 1;
-    tm_store64(&ring->head, head + 1);
-}
-
-// Waits for room, reads the clock, or whatever else it takes.
-void tm_put_event_slowly(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack);
-// There is room, but the thread does not have the turn.
-void tm_put_event_by_clock(struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack);
-
-// The claim tells the collector that an event may appear whose time is already taken; see "horizon" in CRecording.h. What is needed
-// more seldom is in functions of their own, to which nothing comes back: so hooks save few registers.
-static inline __attribute__((always_inline)) void tm_put_event(
-    struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
-    uint64_t head = thread->head;
-    struct tm_ring *ring = thread->ring;
-    __atomic_store_n(&ring->claim, head + 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (__builtin_expect(head >= thread->quick_end, 0))
-        tm_put_event_slowly(thread, kind, address, size, stack);
-    else if (__builtin_expect(tm_load64(thread->holder) != thread->turn.number, 0))
-        tm_put_event_by_clock(thread, kind, address, size, stack);
-    else
-        tm_write_event(thread, ring, head, thread->turn.time, kind, address, size, stack);
+    tm_store64(&thread->ring->head, head + 1);
 }
 
 // Whether a call of `size` bytes has nothing to say, because no byte of it is sampled: then the real call is all that is left
