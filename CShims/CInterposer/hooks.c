@@ -238,7 +238,7 @@ TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
 #define TM_ALIGNED_HOOK(name, parameters, arguments, alignment)                                       \
     TM_HOOK void *name parameters {                                                                   \
         uint64_t epoch;                                                                               \
-        struct tm_thread *thread = tm_this_thread();                                                        \
+        struct tm_thread *thread = tm_this_thread();                                                  \
         if (UNLIKELY(!tm_enter(thread, &epoch))) {                                                    \
             if (!thread->internal && tm_real_is_known) return clear_own(tm_real.name arguments);      \
             return pass_allocate(size, alignment, false);                                             \

@@ -200,7 +200,7 @@ static bool find_room(struct tm_thread *thread) {
 
 // The ring is full: the program waits for the collector, so that nothing is lost. Returns false when the collector died:
 // tracing is over and the program goes on.
-bool tm_ring_wait(struct tm_thread *thread) {
+static bool wait_for_room(struct tm_thread *thread) {
     struct tm_ring *ring = thread->ring;
     for (int spin = 0; spin < 200; spin++) {
         if (find_room(thread)) return true;
@@ -236,19 +236,20 @@ bool tm_ring_wait(struct tm_thread *thread) {
     return true;
 }
 
-__attribute__((noinline)) uint64_t tm_event_time(struct tm_thread *thread) {
+uint64_t tm_event_time(struct tm_thread *thread) {
     struct tm_ring *ring = thread->ring;
     uint64_t head = thread->head;
     if (head - thread->tail >= thread->capacity) {
         // Nothing is claimed while the thread waits: the collector would wait for it in turn.
         __atomic_store_n(&ring->claim, head, __ATOMIC_RELAXED);
-        if (!tm_ring_wait(thread)) return 0;
+        if (!wait_for_room(thread)) return 0;
         __atomic_store_n(&ring->claim, head + 1, __ATOMIC_RELAXED);
     }
     int is_fenced = tm_recording.fence == TM_FENCE_PRODUCER;
-    if (__builtin_expect(is_fenced, 0)) tm_fence();
+    if (is_fenced) tm_fence();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint64_t time = tm_turn_read_clock(&thread->turn, head), until = thread->turn.until, full = thread->tail + thread->capacity;
+    uint64_t time = tm_turn_read_clock(&thread->turn, head);
+    uint64_t until = thread->turn.until, full = thread->tail + thread->capacity;
     // Whether the thread has the turn is asked for each event; if it has got it now, for so many. One without a number never has it:
     // what says so is what says that nobody has it.
     if (is_fenced || !thread->turn.number) thread->quick_end = 0;

@@ -75,7 +75,6 @@ static inline uint64_t tm_ring_tail(const struct tm_ring *ring) {
     uint64_t tail = tm_load64(&ring->tail);
     return tail < ring->moved ? ring->moved : tail;
 }
-bool tm_ring_wait(struct tm_thread *thread);
 
 // Whether this call is to be recorded. If so the thread is inside a hook until tm_leave, and `*epoch` is for tm_leave.
 static inline bool tm_enter(struct tm_thread *thread, uint64_t *epoch) {

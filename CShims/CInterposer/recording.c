@@ -261,7 +261,7 @@ void tm_doorbell(void) {
 }
 
 bool tm_collector_lives(const struct tm_patience *patience) {
-    // In this very process: as long as we run, it does. But see tm_ring_wait.
+    // In this very process: as long as we run, it does. But see wait_for_room in recorder.c.
     if (tm_recording.is_private) return patience->waited < PRIVATE_WAIT_LIMIT;
     uint32_t word = tm_load32((uint32_t *)tm_recording.header->collector_mutex);
     if (word == 0) return patience->waited < COLLECTOR_START_LIMIT;
