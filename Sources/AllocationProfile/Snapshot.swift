@@ -20,6 +20,8 @@ public struct Snapshot: Sendable {
     /// Costs of each stack that allocated, apart for each domain and thread: `stack` is the innermost node. Unique and ascending
     /// by (stack, domain, thread).
     package var costs: [StackCost]
+    /// What `StackCost.sizes` and `StackCost.lifetimes` index.
+    package var histograms: Histograms
     /// Memory over time, oldest first.
     package var timeline: [TimelinePoint]
     /// Marks, oldest first; element 0 begins with the recording. Each begins a generation.
@@ -39,6 +41,7 @@ public struct Snapshot: Sendable {
         nodes = [StackNode(parent: 0, location: StackNode.noLocation)]
         threads = [.others]
         costs = []
+        histograms = Histograms()
         timeline = []
         marks = []
         liveByGeneration = []
@@ -138,13 +141,12 @@ package struct StackCost: Hashable, Sendable {
     package var temporary = Tally.zero
     /// Reallocations that grew a block to this stack's size, and by how many bytes in all.
     package var growth = Tally.zero
-    /// Allocations by size: element i counts sizes in [2^(i-1), 2^i), element 0 size 0; the last one takes the rest.
-    /// Empty when unknown, else `sizeBuckets` elements.
-    package var sizes: [UInt64] = []
-    /// Freed blocks by lifetime: element i counts lifetimes in [4^(i-1), 4^i) microseconds, element 0 below 1 µs. A lifetime is
-    /// known to a few microseconds.
-    /// Empty when unknown, else `lifetimeBuckets` elements.
-    package var lifetimes: [UInt64] = []
+    /// Index into `Snapshot.histograms`. Allocations by size: element i counts sizes in [2^(i-1), 2^i), element 0 size 0; the last
+    /// one takes the rest. Empty when unknown, else `sizeBuckets` elements.
+    package var sizes = Histograms.unknown
+    /// The same for freed blocks by lifetime: element i counts lifetimes in [4^(i-1), 4^i) microseconds, element 0 below 1 µs. A
+    /// lifetime is known to a few microseconds. Empty when unknown, else `lifetimeBuckets` elements.
+    package var lifetimes = Histograms.unknown
 
     @inlinable package static var sizeBuckets: Int { 32 }
     @inlinable package static var lifetimeBuckets: Int { 20 }
@@ -164,6 +166,36 @@ package struct StackCost: Hashable, Sendable {
         case .temporary: temporary
         }
     }
+}
+
+/// Histograms that stacks have in common, each once: costs have their numbers, and so are copied and compared without them.
+package struct Histograms: Sendable {
+    /// By number. Number 0 is unknown, and has no elements.
+    package private(set) var all: [[UInt64]] = [[]]
+    private var numbers: [[UInt64]: Int32] = [:]
+
+    package static let unknown: Int32 = 0
+
+    package init() {}
+
+    /// The number of these counts, given at their first use.
+    package mutating func number(of counts: [UInt64]) -> Int32 {
+        if counts.isEmpty { return Histograms.unknown }
+        if let known = numbers[counts] { return known }
+        let number = add(counts)
+        numbers[counts] = number
+        return number
+    }
+
+    /// A number of its own for counts that are not there yet, or hardly ever.
+    package mutating func add(_ counts: [UInt64]) -> Int32 {
+        if counts.isEmpty { return Histograms.unknown }
+        all.append(counts)
+        return Int32(truncatingIfNeeded: all.count - 1)
+    }
+
+    /// Empty when there is no such number.
+    package subscript(number: Int32) -> [UInt64] { all.indices.contains(Int(number)) ? all[Int(number)] : [] }
 }
 
 /// Memory at one moment.

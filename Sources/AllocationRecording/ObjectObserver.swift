@@ -148,6 +148,7 @@ final class ObjectObserver {
 
     /// Puts the types of all object stacks into a snapshot.
     func add(to snapshot: inout Snapshot, _ ledger: Unsafe.Ledger, stackOfRow: [Int32]) {
+        guard ledger.hasObjects else { return }
         var live: [UInt64: Tally] = [:]
         func key(_ stack: Int32, _ type: Int32) -> UInt64 { UInt64(UInt32(bitPattern: stack)) << 32 | UInt64(UInt32(bitPattern: type)) }
         let unknown = Int32(types.count)

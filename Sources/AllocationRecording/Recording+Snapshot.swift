@@ -125,75 +125,6 @@ extension Recording {
             bias: image.bias)
     }
 
-    // MARK: Costs
-
-    private func addCosts(to snapshot: inout Snapshot, _ tree: StackTree, _ stackOfRow: [Int32]) {
-        let rows = merge.ledger.rows
-        // Rows by stack: after trimming, several may have become one.
-        var first = [Int32](repeating: 0, count: snapshot.nodes.count)
-        var following = [Int32](repeating: 0, count: rows.count)
-        var stacks = 0
-        for row in 1..<rows.count {
-            let stack = Int(stackOfRow[row])
-            if first[stack] == 0 { stacks += 1 }
-            following[row] = first[stack]
-            first[stack] = Int32(row)
-        }
-        var histograms = HistogramStore(rows: rows, hasLifetimes: scale.ticksPerSecond > 0)
-        snapshot.costs.reserveCapacity(stacks)
-        for stack in 0..<first.count where first[stack] != 0 {
-            let node = rows.rows[Int(first[stack])].node
-            if tree.isCut(node) { snapshot.process.truncatedStacks += 1 }
-            if tree.endedEarly(node) { snapshot.process.incompleteStacks += 1 }
-            if following[Int(first[stack])] == 0 {
-                snapshot.costs.append(cost(Int32(stack), Int(first[stack]), following, &histograms))
-                continue
-            }
-            for owned in rowsByOwner(from: Int(first[stack]), &following) {
-                snapshot.costs.append(cost(Int32(stack), owned, following, &histograms))
-            }
-        }
-    }
-
-    private func cost(_ stack: Int32, _ first: Int, _ following: [Int32], _ histograms: inout HistogramStore) -> StackCost {
-        let rows = merge.ledger.rows
-        var cost = StackCost(stack: stack)
-        cost.domain = merge.ledger.domain(of: rows.rows[first])
-        cost.thread = Int32(rows.rows[first].thread)
-        (cost.sizes, cost.lifetimes) = histograms.counts(rowsFrom: first, following)
-        var row = first
-        while row != 0 {
-            let values = rows.rows[row]
-            let detail = rows.details[row]
-            cost.current += Tally(bytes: values.currentBytes, count: values.currentCount)
-            cost.peak += values.peak(merge.ledger.peakNumber(values))
-            cost.total += Tally(bytes: values.totalBytes, count: values.totalCount)
-            cost.temporary += Tally(bytes: detail.temporaryBytes, count: detail.temporaryCount)
-            cost.growth += Tally(bytes: detail.growthBytes, count: detail.growthCount)
-            row = Int(following[row])
-        }
-        return cost
-    }
-
-    /// Cuts the list of a stack's rows into lists of the same domain and thread, ascending; returns the first row of each.
-    private func rowsByOwner(from first: Int, _ following: inout [Int32]) -> [Int] {
-        let ledger = merge.ledger
-        var list: [(domain: Int, thread: UInt16, row: Int)] = []
-        var row = first
-        while row != 0 {
-            list.append((ledger.domain(of: ledger.rows.rows[row]), ledger.rows.rows[row].thread, row))
-            row = Int(following[row])
-        }
-        list.sort(by: <)
-        var firsts: [Int] = []
-        for (index, one) in list.enumerated() {
-            let isNew = index == 0 || list[index - 1].domain != one.domain || list[index - 1].thread != one.thread
-            if isNew { firsts.append(one.row) } else { following[list[index - 1].row] = Int32(one.row) }
-            following[one.row] = 0
-        }
-        return firsts
-    }
-
     // MARK: Time
 
     private static let largestStacks = 5
@@ -253,39 +184,5 @@ extension Recording {
                 snapshot.liveByGeneration.append(cost)
             }
         }
-    }
-}
-
-/// Makes the histograms of stacks. Most stacks allocated once or twice, and so share few different histograms.
-private struct HistogramStore {
-    let rows: Unsafe.StackRows
-    let hasLifetimes: Bool
-    private var index = NumberIndex()
-    private var known: [(keys: (sizes: UInt64, lifetimes: UInt64), counts: (sizes: [UInt64], lifetimes: [UInt64]))] = []
-
-    init(rows: Unsafe.StackRows, hasLifetimes: Bool) {
-        self.rows = rows
-        self.hasLifetimes = hasLifetimes
-    }
-
-    mutating func counts(rowsFrom first: Int, _ following: [Int32]) -> (sizes: [UInt64], lifetimes: [UInt64]) {
-        guard following[first] == 0, let keys = rows.histogramKeys(first) else { return sum(rowsFrom: first, following) }
-        let hash = NumberIndex.hash(keys.sizes ^ NumberIndex.hash(keys.lifetimes) << 32)
-        if let same = index.find(hash, { known[Int($0)].keys == keys }) { return known[Int(same)].counts }
-        let counts = sum(rowsFrom: first, following)
-        index.add(Int32(truncatingIfNeeded: known.count), hash)
-        known.append((keys, counts))
-        return counts
-    }
-
-    private func sum(rowsFrom first: Int, _ following: [Int32]) -> (sizes: [UInt64], lifetimes: [UInt64]) {
-        var counts = [UInt64](repeating: 0, count: rows.buckets)
-        var row = first
-        while row != 0 {
-            rows.addHistogram(row, to: &counts)
-            row = Int(following[row])
-        }
-        let lifetimes = hasLifetimes ? [UInt64](counts.dropFirst(StackCost.sizeBuckets)) : []
-        return ([UInt64](counts.prefix(StackCost.sizeBuckets)), lifetimes)
     }
 }

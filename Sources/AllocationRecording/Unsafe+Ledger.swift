@@ -37,6 +37,8 @@ extension Unsafe {
         let noted: Pages<UInt64>
         var window = Window()
         var probes: ObjectProbes
+        /// Some row is one of objects.
+        private(set) var hasObjects = false
         var releases: Pages<Release>
         var releaseCount = 0
         private let region: Region
@@ -358,7 +360,10 @@ extension Unsafe {
         private mutating func addRow(_ stack: UInt32) -> Int {
             guard exists(stack) else { return 0 }
             let row = rows.add(stack)
-            if row != 0 && probes.isObjectStack(stack, in: region) { rows.rows[row].untilProbe = 1 }
+            if row != 0 && probes.isObjectStack(stack, in: region) {
+                rows.rows[row].untilProbe = 1
+                hasObjects = true
+            }
             return row
         }
 

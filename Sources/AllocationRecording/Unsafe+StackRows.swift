@@ -61,6 +61,17 @@ extension Unsafe {
         static let tagMask: UInt32 = 63
         /// Tag of slot 0 when the histogram in full is number (slot 0 >> 6).
         static let fullTag: UInt32 = 63
+
+        /// The slots, ascending: equal ones mean equal histograms. Nil where those are in full.
+        func histogramKeys(sizeBuckets: Int) -> (sizes: HistogramKey, lifetimes: HistogramKey)? {
+            if slots.0 & Self.tagMask == Self.fullTag { return nil }
+            var (sizes, lifetimes) = (HistogramKey(), HistogramKey())
+            let all = SIMD8(slots.0, slots.1, slots.2, slots.3, slots.4, slots.5, slots.6, slots.7)
+            for index in 0..<Self.slotCount where all[index] != 0 {
+                if Int(all[index] & Self.tagMask) <= sizeBuckets { sizes.add(all[index]) } else { lifetimes.add(all[index]) }
+            }
+            return (sizes, lifetimes)
+        }
     }
 
     /// Rows of the stacks that were charged, apart for each thread. A node of the recording finds its row through a table of
@@ -282,22 +293,6 @@ extension Unsafe {
             return true
         }
 
-        /// A key for each of a row's histograms: equal keys mean equal counts. Nil where one takes more than two buckets.
-        func histogramKeys(_ row: Int) -> (sizes: UInt64, lifetimes: UInt64)? {
-            let slots = self.slots(row)
-            if slots[0] & Detail.tagMask == Detail.fullTag { return nil }
-            var (sizes, lifetimes) = (UInt64(0), UInt64(0))
-            for index in 0..<Detail.slotCount {
-                let slot = slots[index]
-                if slot == 0 { break }
-                let isSize = Int(slot & Detail.tagMask) <= StackCost.sizeBuckets
-                let old = isSize ? sizes : lifetimes
-                if old >> 32 != 0 { return nil }
-                if isSize { sizes = old << 32 | UInt64(slot) } else { lifetimes = old << 32 | UInt64(slot) }
-            }
-            return (sizes, lifetimes)
-        }
-
         /// Adds a row's histograms to `counts` (of `buckets` elements).
         func addHistogram(_ row: Int, to counts: inout [UInt64]) {
             let slots = self.slots(row)
@@ -309,6 +304,36 @@ extension Unsafe {
             for index in 0..<Detail.slotCount where slots[index] != 0 {
                 counts[Int(slots[index] & Detail.tagMask) - 1] &+= UInt64(slots[index] >> 6)
             }
+        }
+    }
+
+    /// The slots that one of a row's histograms has.
+    struct HistogramKey: Equatable {
+        /// Ascending by bucket, then zeros.
+        private var slots = SIMD8<UInt32>()
+        private var count = 0
+
+        fileprivate mutating func add(_ slot: UInt32) {
+            var place = count
+            while place > 0, slots[place - 1] & Detail.tagMask > slot & Detail.tagMask {
+                slots[place] = slots[place - 1]
+                place -= 1
+            }
+            slots[place] = slot
+            count += 1
+        }
+
+        var hash: UInt64 {
+            var sum: UInt64 = 0
+            for index in 0..<count { sum = (sum ^ UInt64(slots[index])) &* 0x9e37_79b9_7f4a_7c15 }
+            return NumberIndex.hash(sum)
+        }
+
+        /// The histogram, of buckets of the row from the first one on.
+        func counts(from first: Int, _ buckets: Int) -> [UInt64] {
+            var counts = [UInt64](repeating: 0, count: buckets)
+            for index in 0..<count { counts[Int(slots[index] & Detail.tagMask) - 1 - first] = UInt64(slots[index] >> 6) }
+            return counts
         }
     }
 }

@@ -4,11 +4,14 @@ import AllocationProfile
 /// The frame that each stack's cost is charged to, so that people's queries need no recursion: the innermost frame that is
 /// not system code, else the innermost.
 struct CallSites {
-    private var sites: [Int32]
+    /// By location: its first frame.
+    private var innermost: [Int32] = []
+    /// By node: the first frame that is not system code.
+    private var users: [Int32]
+    private let nodes: [StackNode]
 
     init(_ snapshot: Snapshot) {
-        // Of each location: its first frame, and its first one that is not system code.
-        var innermost: [Int32] = []
+        // Of each location: its first frame that is not system code.
         var user: [Int32] = []
         var count: Int32 = 0
         for location in snapshot.locations {
@@ -16,18 +19,20 @@ struct CallSites {
             user.append(location.frames.firstIndex { !$0.isSystem }.map { count + Int32($0) } ?? -1)
             count += Int32(location.frames.count)
         }
-        var users = [Int32](repeating: -1, count: snapshot.nodes.count)
-        sites = users
-        for index in snapshot.nodes.indices.dropFirst() {
-            let node = snapshot.nodes[index]
+        nodes = snapshot.nodes
+        users = [-1]
+        users.reserveCapacity(nodes.count)
+        for node in nodes.dropFirst() {
             let location = Int(node.location)
-            let isNamed = innermost.indices.contains(location)
-            if isNamed { users[index] = user[location] }
-            if users[index] < 0, node.parent >= 0, node.parent < index { users[index] = users[Int(node.parent)] }
-            sites[index] = users[index] >= 0 ? users[index] : isNamed ? innermost[location] : -1
+            let own = user.indices.contains(location) ? user[location] : -1
+            users.append(own < 0 && users.indices.contains(Int(node.parent)) ? users[Int(node.parent)] : own)
         }
     }
 
     /// Number of the frame in order of the snapshot's locations; -1 where the stack has no named frame.
-    subscript(stack: Int32) -> Int32 { stack >= 0 && Int(stack) < sites.count ? sites[Int(stack)] : -1 }
+    subscript(stack: Int32) -> Int32 {
+        guard nodes.indices.contains(Int(stack)) else { return -1 }
+        let location = Int(nodes[Int(stack)].location)
+        return users[Int(stack)] >= 0 ? users[Int(stack)] : innermost.indices.contains(location) ? innermost[location] : -1
+    }
 }

@@ -25,22 +25,33 @@ struct CostTables {
         var thread: Int
     }
 
-    /// Time: about 0.6 microseconds a stack.
-    func add(_ snapshot: Snapshot, _ origin: Origin) throws(StoreError) {
+    /// Which row of `figures` each cost of a snapshot has.
+    typealias FigureRows = [Int]
+
+    /// Writes what costs amount to, which does not depend on names. Time: about 0.2 microseconds a cost.
+    func addFigures(_ snapshot: Snapshot) throws(StoreError) -> FigureRows {
+        let costs = snapshot.costs
+        let equals = Equals(count: costs.count, hash: { costs[$0].figuresHash }, areEqual: { costs[$0].hasFigures(of: costs[$1]) })
+        let histograms = snapshot.histograms.all.map(Histogram.encoded)
+        let start = figures.count
+        try figures.expect(equals.firsts.count)
+        for first in equals.firsts { try add(costs[Int(first)], histograms) }
+        return equals.numbers.map { start + Int($0) }
+    }
+
+    /// Writes who is charged with them. Time: about 0.4 microseconds a cost.
+    func add(_ snapshot: Snapshot, _ figureRows: FigureRows, _ origin: Origin) throws(StoreError) {
         let costs = snapshot.costs
         let places = Self.places(of: snapshot)
-        let placeNumbers = Equals(count: costs.count, hash: { places[$0].hash }, areEqual: { places[$0] == places[$1] })
-        let figureNumbers = Equals(count: costs.count, hash: { costs[$0].figuresHash }, areEqual: { costs[$0].hasFigures(of: costs[$1]) })
-        let (firstPlace, firstFigures) = (place.count, figures.count)
-        for first in placeNumbers.firsts { try add(places[Int(first)], origin) }
-        try figures.expect(figureNumbers.firsts.count)
-        for first in figureNumbers.firsts { try add(costs[Int(first)]) }
+        let equals = Equals(count: costs.count, hash: { places[$0].hash }, areEqual: { places[$0] == places[$1] })
+        let start = place.count
+        for first in equals.firsts { try add(places[Int(first)], origin) }
         try cost.expect(costs.count)
         for index in costs.indices {
             let row = cost.next()
             row.set(1, origin.node + Int(costs[index].stack))
-            row.set(2, firstPlace + Int(placeNumbers.numbers[index]))
-            row.set(3, firstFigures + Int(figureNumbers.numbers[index]))
+            row.set(2, start + Int(equals.numbers[index]))
+            row.set(3, figureRows[index])
             try row.insert()
         }
     }
@@ -65,7 +76,7 @@ struct CostTables {
         try row.insert()
     }
 
-    private func add(_ cost: StackCost) throws(StoreError) {
+    private func add(_ cost: StackCost, _ histograms: [[UInt8]]) throws(StoreError) {
         let row = figures.next()
         var column: Int32 = 1
         for tally in [cost.current, cost.peak, cost.total, cost.temporary, cost.growth] {
@@ -73,8 +84,12 @@ struct CostTables {
             row.set(column + 1, tally.count)
             column += 2
         }
-        for counts in [cost.sizes, cost.lifetimes] {
-            if counts.isEmpty { row.setNull(column) } else { row.set(column, Histogram.encoded(counts)) }
+        for number in [cost.sizes, cost.lifetimes] {
+            if number != Histograms.unknown, histograms.indices.contains(Int(number)) {
+                row.set(column, histograms[Int(number)])
+            } else {
+                row.setNull(column)
+            }
             column += 1
         }
         try row.insert()
@@ -125,7 +140,6 @@ extension StackCost {
             && growth == other.growth && sizes == other.sizes && lifetimes == other.lifetimes
     }
 
-    /// Stacks with the same amounts rarely differ in their sizes.
     fileprivate var figuresHash: UInt64 {
         var (sum, factor) = (UInt64(0), UInt64(0x9e37_79b9_7f4a_7c15))
         func add(_ value: UInt64) {
@@ -141,7 +155,7 @@ extension StackCost {
         add(total)
         add(temporary)
         add(growth)
-        for count in lifetimes { add(count) }
+        add(UInt64(UInt32(bitPattern: sizes)) << 32 | UInt64(UInt32(bitPattern: lifetimes)))
         return NumberIndex.hash(sum)
     }
 }

@@ -11,6 +11,8 @@ final class Insertion {
     /// Rows that still go into batches: a multiple of the batch's size until the next batch is begun.
     private var batched = 0
     private static let batchSize = 64
+    /// To prepare a batch takes as long as it saves in so many rows.
+    private static let fewRows = 256
     /// Rows so far: the number of the next one.
     private(set) var count = 0
 
@@ -22,7 +24,7 @@ final class Insertion {
     /// Says how many rows come next, at least. Without this they go one by one.
     func expect(_ rows: Int) throws(StoreError) {
         // The first row of all says its number, 0; SQLite would begin with 1.
-        batched = (rows - (count == 0 ? 1 : 0)) / Self.batchSize * Self.batchSize
+        batched = rows < Self.fewRows ? 0 : (rows - (count == 0 ? 1 : 0)) / Self.batchSize * Self.batchSize
         if batched > 0, batch == nil { batch = try Statement(database, table.insertion(rows: Self.batchSize)) }
     }
 

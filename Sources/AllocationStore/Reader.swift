@@ -254,7 +254,8 @@ struct Reader {
             guard let thread = threads.index(of: try row.integer(5), in: process) else { throw damaged("a place has no thread") }
             places.append(Place(process: process, domain: try row.domain(4), thread: thread))
         }
-        let figures = try readFigures()
+        let (figures, histograms) = try readFigures()
+        for index in snapshots.indices { snapshots[index].histograms = histograms }
         var (process, costs) = (0, [StackCost]())
         try forEach(Schema.cost) { row throws(StoreError) in
             let (number, kind) = (try row.integer(2), try row.integer(3))
@@ -276,9 +277,9 @@ struct Reader {
     }
 
     /// Costs that still have no stack.
-    private mutating func readFigures() throws(StoreError) -> [StackCost] {
-        var (figures, budget) = ([StackCost](), budget)
-        var (sizes, lifetimes) = (Recent<[UInt64]>(), Recent<[UInt64]>())
+    private mutating func readFigures() throws(StoreError) -> (figures: [StackCost], histograms: Histograms) {
+        var (figures, histograms, budget) = ([StackCost](), Histograms(), budget)
+        var (sizes, lifetimes) = (Recent<Int32>(), Recent<Int32>())
         try forEach(Schema.figures) { row throws(StoreError) in
             var cost = StackCost(stack: 0)
             cost.current = try row.tally(1)
@@ -286,22 +287,23 @@ struct Reader {
             cost.total = try row.tally(5)
             cost.temporary = try row.tally(7)
             cost.growth = try row.tally(9)
-            cost.sizes = try histogram(row, 11, StackCost.sizeBuckets, &budget, &sizes)
-            cost.lifetimes = try histogram(row, 12, StackCost.lifetimeBuckets, &budget, &lifetimes)
+            cost.sizes = try histogram(row, 11, StackCost.sizeBuckets, &histograms, &budget, &sizes)
+            cost.lifetimes = try histogram(row, 12, StackCost.lifetimeBuckets, &histograms, &budget, &lifetimes)
             figures.append(cost)
         }
         self.budget = budget
-        return figures
+        return (figures, histograms)
     }
 
     /// Stacks that allocated once or twice have the histograms of many others.
     private func histogram(
-        _ row: Statement, _ column: Int32, _ count: Int, _ budget: inout Int, _ recent: inout Recent<[UInt64]>
-    ) throws(StoreError) -> [UInt64] {
-        if row.isNull(column) { return [] }
+        _ row: Statement, _ column: Int32, _ count: Int, _ histograms: inout Histograms, _ budget: inout Int,
+        _ recent: inout Recent<Int32>
+    ) throws(StoreError) -> Int32 {
+        if row.isNull(column) { return Histograms.unknown }
         return try row.decoded(column, &budget, &recent) { bytes throws(StoreError) in
             guard let counts = Histogram.decoded(bytes, count: count) else { throw damaged("a histogram is broken") }
-            return counts
+            return histograms.number(of: counts)
         }
     }
 

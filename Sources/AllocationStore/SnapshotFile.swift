@@ -16,7 +16,8 @@ package struct SnapshotFile: Sendable {
         let file = SnapshotFile(path: try FileSystem.absolute(path))
         if let kind = FileSystem.kindOfOther(at: file.path) { throw .notAFile(path: file.path, kind: kind) }
         if FileSystem.exists(file.path) && !force { throw .exists(path: file.path) }
-        try file.write([], complete: false, replaces: force)
+        var none: [Snapshot] = []
+        try file.write(&none, complete: false, replaces: force) { _ in }
         return file
     }
 
@@ -25,16 +26,27 @@ package struct SnapshotFile: Sendable {
     ///   - snapshots: one for each process, the first one first.
     ///   - complete: the run is over; nothing is missing.
     package func write(_ snapshots: [Snapshot], complete: Bool) throws(StoreError) {
-        try write(snapshots, complete: complete, replaces: true)
+        var snapshots = snapshots
+        try write(&snapshots, complete: complete, replaces: true) { _ in }
+    }
+
+    /// The same for snapshots that get their names half-way, while those who look for them are still at it.
+    /// - Parameter name: changes the locations' frames and nothing else. Not called when an error comes before.
+    package func write(_ snapshots: inout [Snapshot], complete: Bool, name: (inout [Snapshot]) -> Void) throws(StoreError) {
+        try write(&snapshots, complete: complete, replaces: true, name: name)
     }
 
     /// - Parameter replaces: false: there must be no such file before. Also then it is never seen half-written.
-    private func write(_ snapshots: [Snapshot], complete: Bool, replaces: Bool) throws(StoreError) {
+    private func write(
+        _ snapshots: inout [Snapshot], complete: Bool, replaces: Bool, name: (inout [Snapshot]) -> Void
+    ) throws(StoreError) {
         let part = path + ".part"
         FileSystem.remove(part)
         try FileSystem.reserve(part, for: path)
         do {
-            try Writer.fill(part, for: path, with: snapshots, complete: complete)
+            let writer = try Writer.begin(part, for: path, with: snapshots, complete: complete)
+            name(&snapshots)
+            try writer.end(snapshots)
             // A machine that fails may lose a checkpoint, the program that it describes is gone as well. The end is kept.
             if complete { try FileSystem.synchronize(part) }
             if replaces { try FileSystem.replace(path, with: part) } else { try FileSystem.name(part, path) }

@@ -3,7 +3,9 @@ import AllocationProfile
 
 /// Fills the tables. Numbers of rows run through all processes: a snapshot's index plus the rows that were there before it.
 struct Writer {
-    private var texts: [String: Int] = [:]
+    private let database: Database
+    private var numbers: [String: Int] = [:]
+    private var texts: [String] = []
     private let file: Insertion
     private let text: Insertion
     private let process: Insertion
@@ -13,20 +15,21 @@ struct Writer {
     private let location: Insertion
     private let frame: Insertion
     private let nodes: Insertion
-    /// Nodes so far, in all processes, and those that do not fill a row yet.
+    /// Nodes of the processes so far.
     private var nodeCount = 0
-    private var packed: [UInt64] = []
     private let thread: Insertion
     private let domain: Insertion
     private let costs: CostTables
+    /// By process.
+    private var figureRows: [CostTables.FigureRows] = []
     private let generation: Insertion
     private let alive: Insertion
     private let object: Insertion
     private let moment: Insertion
     private let momentStack: Insertion
 
-    /// Time: a quarter of a microsecond a row.
-    static func fill(_ path: String, for name: String, with snapshots: [Snapshot], complete: Bool) throws(StoreError) {
+    /// Begins a file with what does not depend on the names of locations. Time: a quarter of a microsecond a row, like `end`.
+    static func begin(_ path: String, for name: String, with snapshots: [Snapshot], complete: Bool) throws(StoreError) -> Writer {
         let database = try Database(writing: path, for: name)
         try database.run("PRAGMA application_id=\(Schema.applicationID); PRAGMA user_version=\(Schema.version); BEGIN")
         for table in Schema.tables { try database.run(table.creation) }
@@ -35,12 +38,20 @@ struct Writer {
         let row = writer.file.next()
         row.set(1, complete)
         try row.insert()
-        for (process, snapshot) in snapshots.enumerated() { try writer.add(snapshot, process) }
-        try writer.addPacked()
+        try writer.addNodes(of: snapshots)
+        for snapshot in snapshots { writer.figureRows.append(try writer.costs.addFigures(snapshot)) }
+        return writer
+    }
+
+    /// Adds the rest of the same snapshots, in which nothing but names has changed.
+    consuming func end(_ snapshots: [Snapshot]) throws(StoreError) {
+        for (process, snapshot) in snapshots.enumerated() { try add(snapshot, process) }
+        try addTexts()
         try database.run("COMMIT")
     }
 
     private init(_ database: Database) throws(StoreError) {
+        self.database = database
         file = try Insertion(database, Schema.file)
         text = try Insertion(database, Schema.text)
         process = try Insertion(database, Schema.process)
@@ -60,18 +71,26 @@ struct Writer {
         momentStack = try Insertion(database, Schema.momentStack)
     }
 
-    /// The number of a text, stored at its first use.
-    private mutating func number(_ text: String) throws(StoreError) -> Int {
-        if let known = texts[text] { return known }
-        texts[text] = texts.count
-        let row = self.text.next()
-        row.set(1, text)
-        try row.insert()
-        return texts.count - 1
+    /// The number of a text. They are stored together, at the end.
+    private mutating func number(_ text: String) -> Int {
+        if let known = numbers[text] { return known }
+        let number = texts.count
+        numbers[text] = number
+        texts.append(text)
+        return number
     }
 
-    private mutating func set(_ row: Insertion.Row, _ index: Int32, _ text: String?) throws(StoreError) {
-        if let text { row.set(index, try number(text)) } else { row.setNull(index) }
+    private func addTexts() throws(StoreError) {
+        try text.expect(texts.count)
+        for one in texts {
+            let row = text.next()
+            row.set(1, one)
+            try row.insert()
+        }
+    }
+
+    private mutating func set(_ row: Insertion.Row, _ index: Int32, _ text: String?) {
+        if let text { row.set(index, number(text)) } else { row.setNull(index) }
     }
 
     private mutating func add(_ snapshot: Snapshot, _ process: Int) throws(StoreError) {
@@ -80,7 +99,7 @@ struct Writer {
         for module in snapshot.modules {
             let row = self.module.next()
             row.set(1, process)
-            row.set(2, try number(module.path))
+            row.set(2, number(module.path))
             row.set(3, module.buildID)
             row.set(4, module.start)
             row.set(5, module.end)
@@ -90,17 +109,14 @@ struct Writer {
         let firstLocation = self.location.count
         let firstFrame = self.frame.count
         try location.expect(snapshot.locations.count)
-        for location in snapshot.locations { try add(location, process, firstModule) }
+        try frame.expect(snapshot.locations.reduce(0) { $0 + $1.frames.count })
+        var recent = Recent()
+        for location in snapshot.locations { try add(location, process, firstModule, &recent) }
         let firstNode = nodeCount
-        for node in snapshot.nodes {
-            let location = node.location < 0 ? Int(node.location) : firstLocation + Int(node.location)
-            packed.append(PackedNodes.word(parent: firstNode + Int(node.parent), location: location))
-            if packed.count == PackedNodes.perRow { try addPacked() }
-        }
         nodeCount += snapshot.nodes.count
         let firstThread = self.thread.count
         for thread in snapshot.threads {
-            let name = try number(thread.name)
+            let name = number(thread.name)
             let row = self.thread.next()
             row.set(1, process)
             row.set(2, Int(thread.id))
@@ -108,20 +124,40 @@ struct Writer {
             try row.insert()
         }
         try costs.add(
-            snapshot, .init(process: process, location: firstLocation, frame: firstFrame, node: firstNode, thread: firstThread))
+            snapshot, figureRows[process],
+            .init(process: process, location: firstLocation, frame: firstFrame, node: firstNode, thread: firstThread))
         try addHistory(snapshot, process, firstNode, firstThread)
     }
 
-    private mutating func addPacked() throws(StoreError) {
-        guard !packed.isEmpty else { return }
-        let row = nodes.next()
-        row.set(1, packed)
-        try row.insert()
-        packed.removeAll(keepingCapacity: true)
+    private func addNodes(of snapshots: [Snapshot]) throws(StoreError) {
+        var packed: [UInt64] = []
+        packed.reserveCapacity(PackedNodes.perRow)
+        func add() throws(StoreError) {
+            let row = nodes.next()
+            row.set(1, packed)
+            try row.insert()
+            packed.removeAll(keepingCapacity: true)
+        }
+        var (firstNode, firstLocation) = (0, 0)
+        for snapshot in snapshots {
+            var rest = snapshot.nodes[...]
+            while !rest.isEmpty {
+                let part = rest.prefix(PackedNodes.perRow - packed.count)
+                packed += part.lazy.map { node in
+                    let location = node.location < 0 ? Int(node.location) : firstLocation + Int(node.location)
+                    return PackedNodes.word(parent: firstNode + Int(node.parent), location: location)
+                }
+                rest = rest.dropFirst(part.count)
+                if packed.count == PackedNodes.perRow { try add() }
+            }
+            firstNode += snapshot.nodes.count
+            firstLocation += snapshot.locations.count
+        }
+        if !packed.isEmpty { try add() }
     }
 
     private mutating func add(_ summary: ProcessSummary, _ process: Int, nodeCount: Int) throws(StoreError) {
-        let executable = try number(summary.executable)
+        let executable = number(summary.executable)
         let row = self.process.next()
         row.set(1, Int(summary.pid))
         if let parent = summary.parent { row.set(2, Int(parent)) } else { row.setNull(2) }
@@ -155,7 +191,7 @@ struct Writer {
         }
         for (insertion, texts) in [(argument, summary.command), (warning, summary.warnings)] {
             for text in texts {
-                let value = try number(text)
+                let value = number(text)
                 let row = insertion.next()
                 row.set(1, process)
                 row.set(2, value)
@@ -164,7 +200,22 @@ struct Writer {
         }
     }
 
-    private mutating func add(_ location: Location, _ process: Int, _ firstModule: Int) throws(StoreError) {
+    /// The file and the module of the frame before: often those of the next one, too.
+    private struct Recent {
+        var file: (text: String, number: Int)?
+        var module: (text: String, number: Int)?
+    }
+
+    private mutating func set(_ row: Insertion.Row, _ index: Int32, _ text: String?, _ recent: inout (text: String, number: Int)?) {
+        guard let text else { return row.setNull(index) }
+        let number = if let recent, recent.text == text { recent.number } else { number(text) }
+        recent = (text, number)
+        row.set(index, number)
+    }
+
+    private mutating func add(
+        _ location: Location, _ process: Int, _ firstModule: Int, _ recent: inout Recent
+    ) throws(StoreError) {
         let number = self.location.count
         let row = self.location.next()
         row.set(1, process)
@@ -176,10 +227,10 @@ struct Writer {
         for frame in location.frames {
             let row = self.frame.next()
             row.set(1, number)
-            try set(row, 2, frame.function)
-            try set(row, 3, frame.file)
+            set(row, 2, frame.function)
+            set(row, 3, frame.file, &recent.file)
             if let line = frame.line { row.set(4, line) } else { row.setNull(4) }
-            try set(row, 5, frame.module)
+            set(row, 5, frame.module, &recent.module)
             if let address = frame.address { row.set(6, address) } else { row.setNull(6) }
             row.set(7, frame.isInlined)
             row.set(8, frame.isAsync)
@@ -191,7 +242,7 @@ struct Writer {
     private mutating func addHistory(_ snapshot: Snapshot, _ process: Int, _ firstNode: Int, _ firstThread: Int) throws(StoreError) {
         let firstGeneration = self.generation.count
         for generation in snapshot.marks {
-            let name = try number(generation.name)
+            let name = number(generation.name)
             let row = self.generation.next()
             row.set(1, process)
             row.set(2, name)
@@ -211,7 +262,7 @@ struct Writer {
             try row.insert()
         }
         for cost in snapshot.objects {
-            let type = try number(snapshot.types.indices.contains(Int(cost.type)) ? snapshot.types[Int(cost.type)] : Snapshot.unknownType)
+            let type = number(snapshot.types.indices.contains(Int(cost.type)) ? snapshot.types[Int(cost.type)] : Snapshot.unknownType)
             let row = self.object.next()
             row.set(1, process)
             row.set(2, firstNode + Int(cost.stack))

@@ -2,7 +2,7 @@
 import Glibc
 
 /// Random access to a file's bytes. Reading never fails loudly: what is not there is nil.
-final class FileBytes {
+final class FileBytes: Sendable {
     let size: UInt64
     private let descriptor: Int32
 

@@ -9,6 +9,7 @@ import Synchronization
 final class LiveProgram {
     private let words: [String]
     private let program: TracedProgram
+    private let ownAllocator: OwnAllocatorCheck
     private let supervisor: Supervisor
     private let recording: Recording
     /// Where its output goes while the screen is there.
@@ -27,6 +28,7 @@ final class LiveProgram {
         self.programOutput = programOutput
         hasOutput = output != nil
         do { program = try TracedProgram(named: words[0]) } catch { throw CommandError.refused(error) }
+        ownAllocator = OwnAllocatorCheck(program)
         _ = try PreloadLibrary.find()
         if let programOutput {
             // Appending: children may open what they inherited anew.
@@ -61,6 +63,7 @@ final class LiveProgram {
             streams.append((STDERR_FILENO, STDOUT_FILENO))
         }
         pid = try supervisor.start(program, argumentCount: words.count, environment: environment, streams: streams)
+        ownAllocator.begin()
         return pid
     }
 
@@ -93,7 +96,7 @@ final class LiveProgram {
 
     /// Ends the recording, reads the names, writes the profile. Takes a while for large programs; no other call may run meanwhile.
     func finishRecording(_ feed: LiveFeed) {
-        let snapshots = recording.end(warnings: program.hasOwnAllocator ? [program.ownAllocatorWarning] : [], showsProgress: false)
+        let snapshots = recording.end(warnings: ownAllocator.warnings, showsProgress: false)
         // Of a program that called exec the last image is what was watched.
         let life = LiveProgram.words(exit ?? .unknown)
         feed.model.withLock { $0.finish(with: snapshots.last { $0.process.pid == pid } ?? snapshots.first, .ended(life)) }
@@ -116,7 +119,7 @@ final class LiveProgram {
             usleep(10_000)
         }
         if final.withLock({ $0 == nil }) {
-            let snapshots = recording.end(warnings: [])
+            let snapshots = recording.end(warnings: ownAllocator.warnings)
             final.withLock { $0 = snapshots }
         }
         if kept >= 0, programOutput == nil { Unsafe.copy(kept, to: STDOUT_FILENO) }

@@ -53,6 +53,11 @@ final class OutputFile: Sendable {
         try file.withLock { file throws(StoreError) in try file.write(snapshots, complete: complete) }
     }
 
+    /// The same for the last time. `name` is called half-way, and not when an error comes before.
+    func complete(_ snapshots: inout [Snapshot], name: (inout [Snapshot]) -> Void) throws(StoreError) {
+        try file.withLock { file throws(StoreError) in try file.write(&snapshots, complete: true, name: name) }
+    }
+
     /// Removes a file that nothing came of.
     func remove() { unlink(path) }
 }

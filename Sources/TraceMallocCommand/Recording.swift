@@ -134,7 +134,8 @@ final class Recording {
     func noteExit(_ pid: pid_t, _ exit: ProcessExit) { collector.noteExit(pid: pid, exit) }
 
     /// Ends the collecting, names the addresses and writes the final state.
-    func end(warnings: [String], showsProgress: Bool = true) -> [Snapshot] {
+    /// - Parameter warnings: is asked when the collecting has ended.
+    func end(warnings: () -> [String], showsProgress: Bool = true) -> [Snapshot] {
         collector.finish()
         thread?.join()
         session.remove()
@@ -145,18 +146,30 @@ final class Recording {
         }
         // The library sees an allocator of the executable, too, when it is one that it knows.
         if !snapshots.isEmpty, snapshots[0].process.warnings.allSatisfy({ !$0.contains("inside the executable") }) {
-            snapshots[0].process.warnings += warnings
+            snapshots[0].process.warnings += warnings()
         }
         failure = Recording.finish(&snapshots, output, preparation, showsProgress: showsProgress) ?? failure
         return snapshots
     }
 
-    /// Names the addresses of `snapshots` and writes them.
+    /// Names the addresses of `snapshots` and writes them, with or without success. What does not depend on names is written while they
+    /// are still looked for.
     static func finish(
         _ snapshots: inout [Snapshot], _ output: OutputFile?, _ preparation: SymbolPreparation? = nil, showsProgress: Bool = true
     ) -> StoreError? {
+        var isNamed = false
+        func name(_ snapshots: inout [Snapshot]) {
+            isNamed = true
+            Recording.name(&snapshots, preparation, showsProgress: showsProgress && Terminal.error.showsProgress)
+        }
+        var failure: StoreError?
+        do { try output?.complete(&snapshots, name: name) } catch { failure = error }
+        if !isNamed { name(&snapshots) }
+        return failure
+    }
+
+    private static func name(_ snapshots: inout [Snapshot], _ preparation: SymbolPreparation?, showsProgress: Bool) {
         var options = SymbolicatorOptions()
-        let showsProgress = showsProgress && Terminal.error.showsProgress
         if showsProgress {
             options.progress = { part, module in
                 let name = module.isEmpty ? "" : ", reading \(module)"
@@ -166,8 +179,6 @@ final class Recording {
         var symbolicator = Symbolicator(options: options, preparation: preparation)
         symbolicator.symbolicate(&snapshots)
         if showsProgress { Terminal.error.clearProgress() }
-        do { try output?.write(snapshots, complete: true) } catch { return error }
-        return nil
     }
 
     /// Writes what another process asked for, as it is: that process finds the names.

@@ -108,6 +108,8 @@ struct Run: ParsableCommand {
             page?.abandon()
             throw error
         }
+        let ownAllocator = OwnAllocatorCheck(program)
+        ownAllocator.begin()
         recording.nameOutput(after: words[0], pid: pid)
         var hasWaited = false
         let exit = supervisor.wait(for: pid, ended: recording.noteExit) {
@@ -116,8 +118,7 @@ struct Run: ParsableCommand {
             }
             hasWaited = true
         }
-        let warnings = program.hasOwnAllocator ? [program.ownAllocatorWarning] : []
-        let snapshots = recording.end(warnings: warnings)
+        let snapshots = recording.end(warnings: ownAllocator.warnings)
         Unsafe.keepToTheEnd(snapshots)
         try report(snapshots, recording, library, words)
         writePage(snapshots, recording, page)

@@ -169,6 +169,16 @@ let newer = Snapshot(stacks: "b.py:4;a.py:2 30 x3\nb.py:4;a.py:5 5002 x2\nc.py:5
         #expect(snapshot.filtered(by: [.exclude(function: "load")]).costs.count == 2)
     }
 
+    @Test func `equal histograms have one number, and numbers of none are no counts`() {
+        var histograms = Histograms()
+        let first = histograms.number(of: [1, 2])
+        #expect(histograms.number(of: [2, 1]) != first)
+        #expect(histograms.number(of: [1, 2]) == first)
+        #expect(histograms.number(of: []) == Histograms.unknown)
+        #expect(histograms[first] == [1, 2])
+        for number in [Histograms.unknown, -1, 3, .max, .min] { #expect(histograms[number].isEmpty) }
+    }
+
     @Test func namesAGroupByWhatItsFramesShare() throws {
         var snapshot = Snapshot(stacks: "a.c:1 1\na.c:1@lib.so 2")
         snapshot.locations[0].frames[0].function = "read"

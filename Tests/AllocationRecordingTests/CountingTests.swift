@@ -80,8 +80,8 @@ func snapshot(
             $0.allocate(0x2000, 0)
         }
         #expect(result.process.current == tally(0x1234_5678_9abc, 2))
-        #expect(result.costs[0].sizes[0] == 1)
-        #expect(result.costs[0].sizes[31] == 1)
+        #expect(result.histograms[result.costs[0].sizes][0] == 1)
+        #expect(result.histograms[result.costs[0].sizes][31] == 1)
     }
 
     @Test func `a realloc is one free and one allocation, and growth when the block became larger`() throws {
@@ -251,9 +251,24 @@ func snapshot(
                 for copy in 0...power { $0.allocate(UInt64(1 + power * 100 + copy) << 4, 1 << UInt64(power), stack: stack) }
             }
         }
-        #expect(result.costs[0].sizes == (0..<StackCost.sizeBuckets).map { (1...20).contains($0) ? UInt64($0) : 0 })
+        #expect(result.histograms[result.costs[0].sizes] == (0..<StackCost.sizeBuckets).map { (1...20).contains($0) ? UInt64($0) : 0 })
         // A shared counter knows no durations.
-        #expect(result.costs[0].lifetimes == [])
+        #expect(result.histograms[result.costs[0].lifetimes] == [])
+    }
+
+    @Test func `stacks that allocate the same sizes in another order share their histogram`() throws {
+        let program = FakeProgram(FakeProgram.Options(capacityStart: 1024))
+        _ = program.addRing()
+        let stacks = (10...12).map { program.addStack([$0]) }
+        let result = try snapshot(program) {
+            for (index, size) in [1, 100, 10_000, 100, 10_000, 1, 100, 1, 1].enumerated() {
+                $0.allocate(UInt64(1 + index) << 16, UInt64(size), stack: stacks[index / 3])
+            }
+        }
+        let sizes = result.costs.map(\.sizes)
+        #expect(sizes.count == 3 && sizes[0] == sizes[1] && sizes[1] != sizes[2])
+        #expect(result.histograms[sizes[0]].enumerated().filter { $0.element != 0 }.map(\.offset) == [1, 7, 14])
+        #expect(result.histograms[sizes[2]][1] == 2)
     }
 
     @Test func `lifetimes are counted by powers of four of microseconds`() throws {
@@ -271,8 +286,8 @@ func snapshot(
             program.emit(TM_EVENT_FREE, address: 0x1000, time: time(begin + life))
         }
         recording.end(at: SystemCalls.monotonic())
-        let cost = recording.snapshot(frameLimit: 8, at: SystemCalls.monotonic()).costs[0]
-        #expect(cost.lifetimes.enumerated().filter { $0.element != 0 }.map(\.offset) == [0, 1, 2, 5, 7])
+        let result = recording.snapshot(frameLimit: 8, at: SystemCalls.monotonic())
+        #expect(result.histograms[result.costs[0].lifetimes].enumerated().filter { $0.element != 0 }.map(\.offset) == [0, 1, 2, 5, 7])
     }
 
     @Test func `the program's own words about itself reach the summary`() throws {

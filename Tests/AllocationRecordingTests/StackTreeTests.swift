@@ -63,7 +63,7 @@ import Testing
         #expect(isWellFormed(result))
         #expect(result.process.current == Tally(bytes: 7, count: 3))
         #expect(result.liveByGeneration.map(\.live.bytes).sorted() == [3, 4])
-        #expect(result.costs.first { $0.total.count == 2 }?.sizes[1] == 1)
+        #expect(result.costs.first { $0.total.count == 2 }.map { result.histograms[$0.sizes][1] } == 1)
     }
 
     @Test func `stacks that the program cut itself stand below the same node`() throws {

@@ -5,16 +5,28 @@ import Testing
 @testable import AllocationReports
 
 @Suite struct AdviceReportTests {
+    /// A cost, and its allocations by size.
+    @dynamicMemberLookup private struct SiteCost {
+        var cost: StackCost
+        var sizes: [UInt64] = []
+
+        subscript<Value>(dynamicMember path: WritableKeyPath<StackCost, Value>) -> Value {
+            get { cost[keyPath: path] }
+            set { cost[keyPath: path] = newValue }
+        }
+    }
+
     /// One stack for each call site, `main;SITE`, with the cost that `change` gives it.
-    private func snapshot(_ sites: (frames: [Frame], change: (inout StackCost) -> Void)...) -> Snapshot {
+    private func snapshot(_ sites: (frames: [Frame], change: (inout SiteCost) -> Void)...) -> Snapshot {
         var snapshot = Snapshot(process: Fixture.process(pid: 12))
         snapshot.marks = [Mark(name: "", start: 0)]
         for (frames, change) in sites {
             snapshot.locations.append(Location(address: 0x1000 + UInt64(snapshot.locations.count), module: -1, frames: frames))
             snapshot.nodes.append(StackNode(parent: 0, location: Int32(snapshot.locations.count - 1)))
-            var cost = StackCost(stack: Int32(snapshot.nodes.count - 1))
-            change(&cost)
-            snapshot.costs.append(cost)
+            var site = SiteCost(cost: StackCost(stack: Int32(snapshot.nodes.count - 1)))
+            change(&site)
+            site.cost.sizes = snapshot.histograms.number(of: site.sizes)
+            snapshot.costs.append(site.cost)
         }
         return snapshot
     }

@@ -55,7 +55,8 @@ enum ExportFixture {
             cost(8, current: (0, 0), peak: (2, 1), total: (2, 1), temporary: (0, 0)),
         ]
         // 9 blocks of 4 to 16 µs.
-        snapshot.costs[1].lifetimes = [0, 0, 8] + [UInt64](repeating: 0, count: StackCost.lifetimeBuckets - 3)
+        snapshot.costs[1].lifetimes = snapshot.histograms.number(
+            of: [0, 0, 8] + [UInt64](repeating: 0, count: StackCost.lifetimeBuckets - 3))
         snapshot.timeline = [
             TimelinePoint(time: 0.25, live: Tally(bytes: 200, count: 2), residentBytes: 0),
             TimelinePoint(time: 1, live: Tally(bytes: 150, count: 2), residentBytes: 0),

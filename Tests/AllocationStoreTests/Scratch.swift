@@ -145,9 +145,10 @@ extension Snapshot {
             (cost.domain, cost.thread) = (domain, thread)
             (cost.current, cost.peak, cost.total, cost.temporary, cost.growth) = (tally(), tally(), tally(), tally(), tally())
             if Bool.random(using: &random) {
-                cost.sizes = (0..<StackCost.sizeBuckets).map { _ in random.next() >> UInt64.random(in: 0...63, using: &random) }
+                cost.sizes = snapshot.histograms.number(
+                    of: (0..<StackCost.sizeBuckets).map { _ in random.next() >> UInt64.random(in: 0...63, using: &random) })
             }
-            if Bool.random(using: &random) { cost.lifetimes = (0..<UInt64(StackCost.lifetimeBuckets)).map { $0 } }
+            if Bool.random(using: &random) { cost.lifetimes = snapshot.histograms.number(of: Array(0..<UInt64(StackCost.lifetimeBuckets))) }
             snapshot.costs.append(cost)
             for generation in 0..<Int32(2) where Bool.random(using: &random) {
                 snapshot.liveByGeneration.append(
@@ -168,11 +169,21 @@ extension Snapshot {
     /// Numbers of types are a file's own affair.
     private var namedObjects: [String] { objects.map { "\($0.stack) \(types[Int($0.type)]) \($0.live)" } }
 
+    /// Numbers of histograms are, too.
+    private var costsWithHistograms: [[AnyHashable]] {
+        costs.map { cost in
+            var bare = cost
+            (bare.sizes, bare.lifetimes) = (Histograms.unknown, Histograms.unknown)
+            return [bare, histograms[cost.sizes], histograms[cost.lifetimes]]
+        }
+    }
+
     /// Names of the tables that differ.
     func differences(to other: Snapshot) -> [String] {
         [
             ("process", process == other.process), ("modules", modules == other.modules), ("locations", locations == other.locations),
-            ("nodes", nodes == other.nodes), ("threads", threads == other.threads), ("costs", costs == other.costs),
+            ("nodes", nodes == other.nodes), ("threads", threads == other.threads),
+            ("costs", costsWithHistograms == other.costsWithHistograms),
             ("timeline", timeline == other.timeline),
             ("marks", marks == other.marks), ("liveByGeneration", liveByGeneration == other.liveByGeneration),
             ("objects", namedObjects == other.namedObjects),

@@ -89,8 +89,8 @@ struct AdviceRules {
         let alive = max(facts.cost.peak.count, facts.cost.current.count)
         guard total.count >= thresholds.blocks, share(total.count, of: all.count) >= thresholds.shareOfAll,
             share(total.count, of: max(alive, 1)) >= Double(thresholds.turnover),
-            let bucket = facts.cost.sizes.indices.max(by: { facts.cost.sizes[$0] < facts.cost.sizes[$1] }),
-            Double(facts.cost.sizes[bucket]) >= thresholds.shareOfOneSize * Double(total.count)
+            let bucket = facts.sizes.indices.max(by: { facts.sizes[$0] < facts.sizes[$1] }),
+            Double(facts.sizes[bucket]) >= thresholds.shareOfOneSize * Double(total.count)
         else { return }
         note(
             .sameSizeChurn, facts.site, total,

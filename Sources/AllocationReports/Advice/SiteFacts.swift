@@ -5,6 +5,8 @@ import AllocationProfile
 struct SiteFacts: Sendable {
     let site: Frame
     var cost = StackCost(stack: 0)
+    /// Allocations by size, as in the snapshots' histograms.
+    var sizes = [UInt64](repeating: 0, count: StackCost.sizeBuckets)
     /// Allocations that were made to replace a container's memory by a larger one.
     var containerGrowth = Tally.zero
 
@@ -14,14 +16,13 @@ struct SiteFacts: Sendable {
         var generations = 0
     }
 
-    fileprivate mutating func add(_ other: StackCost) {
+    fileprivate mutating func add(_ other: StackCost, _ histograms: Histograms) {
         cost.current += other.current
         cost.peak += other.peak
         cost.total += other.total
         cost.temporary += other.temporary
         cost.growth += other.growth
-        if cost.sizes.isEmpty { cost.sizes = [UInt64](repeating: 0, count: StackCost.sizeBuckets) }
-        for (index, count) in other.sizes.prefix(StackCost.sizeBuckets).enumerated() { cost.sizes[index] &+= count }
+        for (index, count) in histograms[other.sizes].prefix(StackCost.sizeBuckets).enumerated() { sizes[index] &+= count }
     }
 
     /// One for each call site, in no particular order.
@@ -30,7 +31,7 @@ struct SiteFacts: Sendable {
         for (snapshot, sites) in zip(snapshots, table.siteOfCost) {
             let grows = snapshot.growsContainers()
             for (cost, site) in zip(snapshot.costs, sites) {
-                facts[Int(site)].add(cost)
+                facts[Int(site)].add(cost, snapshot.histograms)
                 if grows[snapshot.node(of: cost)] { facts[Int(site)].containerGrowth += cost.total }
             }
         }

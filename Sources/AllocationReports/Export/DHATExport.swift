@@ -49,7 +49,7 @@ struct DHATExport {
             sums[end, default: Sum()].total += cost.total
             sums[end]?.peak += cost.peak
             sums[end]?.current += cost.current
-            sums[end]?.microseconds += DHATExport.lifetime(cost, snapshot.process)
+            sums[end]?.microseconds += DHATExport.lifetime(cost, snapshot)
         }
     }
 
@@ -71,11 +71,11 @@ struct DHATExport {
         return child
     }
 
-    private static func lifetime(_ cost: StackCost, _ process: ProcessSummary) -> Double {
+    private static func lifetime(_ cost: StackCost, _ snapshot: Snapshot) -> Double {
         // Class i is [4^(i-1), 4^i) µs: its middle, by ratio, is half of the upper end.
         var middle = 0.5
-        var sum = 0.5 * microseconds(process.duration) * Double(cost.current.count)
-        for count in cost.lifetimes {
+        var sum = 0.5 * microseconds(snapshot.process.duration) * Double(cost.current.count)
+        for count in snapshot.histograms[cost.lifetimes] {
             sum += middle * Double(count)
             middle *= 4
         }

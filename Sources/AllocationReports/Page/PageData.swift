@@ -40,8 +40,8 @@ struct PageData {
             ("processes", processes()), ("threads", threads(tree)), ("types", types()),
             ("timelines", .array(snapshots.indices.map { timeline(of: snapshots[$0], tree.sites[$0]) })),
             ("generations", generations()),
-            ("sizes", .array(snapshots.map { PageData.histogram($0.costs.lazy.map(\.sizes), StackCost.sizeBuckets) })),
-            ("lifetimes", .array(snapshots.map { PageData.histogram($0.costs.lazy.map(\.lifetimes), StackCost.lifetimeBuckets) })),
+            ("sizes", .array(snapshots.map { PageData.histogram($0, \.sizes, StackCost.sizeBuckets) })),
+            ("lifetimes", .array(snapshots.map { PageData.histogram($0, \.lifetimes, StackCost.lifetimeBuckets) })),
         ]
         fields.append(("strings", .array(texts.map(JSONValue.string))))
         return JSONValue.object(fields).text(outerLevels: 1)
@@ -214,9 +214,11 @@ struct PageData {
         ])
     }
 
-    private static func histogram(_ histograms: some Sequence<[UInt64]>, _ buckets: Int) -> JSONValue {
+    private static func histogram(_ snapshot: Snapshot, _ number: KeyPath<StackCost, Int32>, _ buckets: Int) -> JSONValue {
         var sum = [UInt64](repeating: 0, count: buckets)
-        for histogram in histograms { for (bucket, count) in zip(sum.indices, histogram) { sum[bucket] &+= count } }
+        for cost in snapshot.costs {
+            for (bucket, count) in zip(sum.indices, snapshot.histograms[cost[keyPath: number]]) { sum[bucket] &+= count }
+        }
         return column(sum)
     }
 }

@@ -158,8 +158,8 @@ private struct Content: Decodable {
 
     @Test func histogramsAreThoseOfAllStacks() throws {
         var snapshot = Fixture.typical()
-        snapshot.costs[0].sizes = [UInt64](repeating: 1, count: StackCost.sizeBuckets)
-        snapshot.costs[1].sizes = [UInt64](repeating: 2, count: StackCost.sizeBuckets)
+        snapshot.costs[0].sizes = snapshot.histograms.number(of: [UInt64](repeating: 1, count: StackCost.sizeBuckets))
+        snapshot.costs[1].sizes = snapshot.histograms.number(of: [UInt64](repeating: 2, count: StackCost.sizeBuckets))
         #expect(try Content(Page([snapshot], PageQuestion())).sizes == [[Int](repeating: 3, count: StackCost.sizeBuckets)])
     }
 
