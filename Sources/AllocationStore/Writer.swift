@@ -110,8 +110,8 @@ struct Writer {
         let firstFrame = self.frame.count
         try location.expect(snapshot.locations.count)
         try frame.expect(snapshot.locations.reduce(0) { $0 + $1.frames.count })
-        var recent = Recent()
-        for location in snapshot.locations { try add(location, process, firstModule, &recent) }
+        var last = LastFrame()
+        for location in snapshot.locations { try add(location, process, firstModule, &last) }
         let firstNode = nodeCount
         nodeCount += snapshot.nodes.count
         let firstThread = self.thread.count
@@ -201,20 +201,20 @@ struct Writer {
     }
 
     /// The file and the module of the frame before: often those of the next one, too.
-    private struct Recent {
+    private struct LastFrame {
         var file: (text: String, number: Int)?
         var module: (text: String, number: Int)?
     }
 
-    private mutating func set(_ row: Insertion.Row, _ index: Int32, _ text: String?, _ recent: inout (text: String, number: Int)?) {
+    private mutating func set(_ row: Insertion.Row, _ index: Int32, _ text: String?, _ last: inout (text: String, number: Int)?) {
         guard let text else { return row.setNull(index) }
-        let number = if let recent, recent.text == text { recent.number } else { number(text) }
-        recent = (text, number)
+        let number = if let last, last.text == text { last.number } else { number(text) }
+        last = (text, number)
         row.set(index, number)
     }
 
     private mutating func add(
-        _ location: Location, _ process: Int, _ firstModule: Int, _ recent: inout Recent
+        _ location: Location, _ process: Int, _ firstModule: Int, _ last: inout LastFrame
     ) throws(StoreError) {
         let number = self.location.count
         let row = self.location.next()
@@ -228,9 +228,9 @@ struct Writer {
             let row = self.frame.next()
             row.set(1, number)
             set(row, 2, frame.function)
-            set(row, 3, frame.file, &recent.file)
+            set(row, 3, frame.file, &last.file)
             if let line = frame.line { row.set(4, line) } else { row.setNull(4) }
-            set(row, 5, frame.module, &recent.module)
+            set(row, 5, frame.module, &last.module)
             if let address = frame.address { row.set(6, address) } else { row.setNull(6) }
             row.set(7, frame.isInlined)
             row.set(8, frame.isAsync)
