@@ -168,7 +168,7 @@ package struct StackCost: Hashable, Sendable {
     }
 }
 
-/// Histograms that stacks have in common, each once: costs have their numbers, and so are copied and compared without them.
+/// Histograms that stacks have in common, each hardly ever twice: costs have their numbers, and so are copied and compared without them.
 package struct Histograms: Sendable {
     /// By number. Number 0 is unknown, and has no elements.
     package private(set) var all: [[UInt64]] = [[]]
@@ -187,9 +187,8 @@ package struct Histograms: Sendable {
         return number
     }
 
-    /// A number of its own for counts that are not there yet, or hardly ever.
+    /// A number of its own for counts, at least one, that are not there yet.
     package mutating func add(_ counts: [UInt64]) -> Int32 {
-        if counts.isEmpty { return Histograms.unknown }
         all.append(counts)
         return Int32(truncatingIfNeeded: all.count - 1)
     }

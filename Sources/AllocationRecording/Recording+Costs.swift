@@ -38,7 +38,8 @@ private struct RowReader {
     private let details: Unsafe.Pages<Unsafe.Detail>
     private let table: Unsafe.StackRows
     private let hasLifetimes: Bool
-    /// Element 0 is malloc's blocks; then what a row's domain says. `number`: as the program gave it.
+    /// Element 0 is malloc's blocks; then what a row's domain says. `number`: as the program gave it. `Ledger.domain(of:)` and
+    /// `peakNumber` say the same, but to ask them for each row makes the end of a compiler's run a quarter longer.
     private let domains: [(number: Int, peak: UInt64)]
     private var sizes = FewBuckets(from: 0, StackCost.sizeBuckets)
     private var lifetimes = FewBuckets(from: StackCost.sizeBuckets, StackCost.lifetimeBuckets)
