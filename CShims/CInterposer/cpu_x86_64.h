@@ -79,27 +79,85 @@ static inline __m128i tm_cpu_pair_difference(uintptr_t at, const struct tm_cpu_p
 
 static inline int tm_cpu_is_zero(__m128i bits) { return _mm_movemask_epi8(_mm_cmpeq_epi8(bits, _mm_setzero_si128())) == 0xffff; }
 
-// How many of the pairs, from the first on, still hold the remembered values? Usually all do. 3 loads a pair.
-static inline __attribute__((always_inline)) size_t tm_cpu_pairs_hold(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {
+static inline uint64_t tm_cpu_two_places(const uint32_t *places) {
+    uint64_t two;
+    __builtin_memcpy(&two, places, sizeof two);
+    return two;
+}
+
+// Of two pairs at once: their places are one load.
+static inline __attribute__((always_inline)) __m128i tm_cpu_pairs_difference(
+    uintptr_t base, const uint32_t *places, const struct tm_cpu_pair *pairs) {
+    uint64_t two = tm_cpu_two_places(places);
+    return _mm_or_si128(tm_cpu_pair_difference(base + (uint32_t)two, &pairs[0]), tm_cpu_pair_difference(base + (two >> 32), &pairs[1]));
+}
+
+// How many of the pairs, from the first on, still hold the remembered values? Usually all do.
+static inline __attribute__((always_inline)) size_t tm_cpu_pairs_hold(
+    uintptr_t base, const uint32_t *places, const struct tm_cpu_pair *pairs, size_t count) {
     size_t i = 0;
     for (; i + 4 <= count; i += 4) {
-        __m128i a = _mm_or_si128(tm_cpu_pair_difference(at[i], &pair[i]), tm_cpu_pair_difference(at[i + 1], &pair[i + 1]));
-        __m128i b = _mm_or_si128(tm_cpu_pair_difference(at[i + 2], &pair[i + 2]), tm_cpu_pair_difference(at[i + 3], &pair[i + 3]));
+        __m128i a = tm_cpu_pairs_difference(base, &places[i], &pairs[i]), b = tm_cpu_pairs_difference(base, &places[i + 2], &pairs[i + 2]);
         if (__builtin_expect(!tm_cpu_is_zero(_mm_or_si128(a, b)), 0)) break;
     }
-    while (i < count && tm_cpu_is_zero(tm_cpu_pair_difference(at[i], &pair[i]))) i++;
+    while (i < count && tm_cpu_is_zero(tm_cpu_pair_difference(base + places[i], &pairs[i]))) i++;
     return i;
 }
 
 // Whether all of them do; there is one at least. No branch for each: nearly always they do.
-static inline __attribute__((always_inline)) int tm_cpu_pairs_are(const uintptr_t *at, const struct tm_cpu_pair *pair, size_t count) {
-    const uintptr_t *end = at + count;
-    __m128i difference = tm_cpu_pair_difference(*at, pair);
-    for (at += count & 1, pair += count & 1; at != end; at += 2, pair += 2) {
-        difference = _mm_or_si128(difference, tm_cpu_pair_difference(at[0], &pair[0]));
-        difference = _mm_or_si128(difference, tm_cpu_pair_difference(at[1], &pair[1]));
-    }
+static inline __attribute__((always_inline)) int tm_cpu_pairs_are(
+    uintptr_t base, const uint32_t *places, const struct tm_cpu_pair *pairs, size_t count) {
+    const uint32_t *end = places + count;
+    __m128i difference = tm_cpu_pair_difference(base + *places, pairs);
+    for (places += count & 1, pairs += count & 1; places != end; places += 2, pairs += 2)
+        difference = _mm_or_si128(difference, tm_cpu_pairs_difference(base, places, pairs));
     return tm_cpu_is_zero(difference);
+}
+
+// Of two single words, which make a vector.
+static inline __attribute__((always_inline)) __m128i tm_cpu_words_difference(
+    uintptr_t base, const uint32_t *places, const uint64_t *values) {
+    uint64_t two = tm_cpu_two_places(places);
+    __m128d first = _mm_load_sd((const double *)(base + (uint32_t)two));
+    __m128i both = _mm_castpd_si128(_mm_loadh_pd(first, (const double *)(base + (two >> 32))));
+    return _mm_xor_si128(both, _mm_loadu_si128((const __m128i *)(const void *)values));
+}
+
+// `count`: a constant, hence no loop.
+static inline __attribute__((always_inline)) int tm_cpu_block_holds(
+    uintptr_t base, const uint32_t *places, const uint64_t *values, uint32_t count) {
+    __m128i difference = tm_cpu_words_difference(base, places, values);
+#pragma clang loop unroll(full)
+    for (uint32_t i = 2; i < count; i += 2) difference = _mm_or_si128(difference, tm_cpu_words_difference(base, places + i, values + i));
+    return tm_cpu_is_zero(difference);
+}
+
+enum { TM_CPU_BLOCK = 8, TM_CPU_SMALL_BLOCK = 4 };
+
+// The place of the first word that does not hold the remembered value any more; `end`: all do, which is usual. The last block may be
+// partly the one before it: what is left needs no branch of its own.
+static inline __attribute__((always_inline)) const uint32_t *tm_cpu_words_hold(
+    uintptr_t base, const uint32_t *place, const uint32_t *end, const uint64_t *value) {
+    if (__builtin_expect(end - place >= TM_CPU_BLOCK, 1)) {
+        while (__builtin_expect(tm_cpu_block_holds(base, place, value, TM_CPU_BLOCK), 1)) {
+            place += TM_CPU_BLOCK;
+            value += TM_CPU_BLOCK;
+            if (end - place >= TM_CPU_BLOCK) continue;
+            if (place == end) return end;
+            value += end - place - TM_CPU_BLOCK;
+            place = end - TM_CPU_BLOCK;
+        }
+    } else if (end - place >= TM_CPU_SMALL_BLOCK && tm_cpu_block_holds(base, place, value, TM_CPU_SMALL_BLOCK)) {
+        value += end - place - TM_CPU_SMALL_BLOCK;
+        place = end - TM_CPU_SMALL_BLOCK;
+        if (tm_cpu_block_holds(base, place, value, TM_CPU_SMALL_BLOCK)) return end;
+    }
+    for (; place != end; place++, value++) {
+        uint64_t word;
+        __builtin_memcpy(&word, (const void *)(base + *place), sizeof word);
+        if (word != *value) break;
+    }
+    return place;
 }
 
 // Which of four tags, 8 aligned bytes, are the low 16 bits of this one: bit i * TM_CPU_TAG_BITS for tag i.

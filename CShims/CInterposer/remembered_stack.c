@@ -16,9 +16,10 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
     size_t offset = 0, capacity = 2 * (size_t)limit;
     take(&offset, sizeof *unwinder);
     size_t frames = take(&offset, (capacity + 1) * sizeof(struct tm_frame));
-    size_t pairs_at = take(&offset, capacity * sizeof(uintptr_t));
-    size_t pairs = take(&offset, capacity * sizeof(struct tm_cpu_pair));
-    size_t words = take(&offset, 3 * capacity * sizeof(struct tm_stack_word));
+    size_t pairs_at = take(&offset, capacity * sizeof *unwinder->pairs_at);
+    size_t pairs = take(&offset, capacity * sizeof *unwinder->pairs);
+    size_t words_at = take(&offset, 3 * capacity * sizeof *unwinder->words_at);
+    size_t words = take(&offset, 3 * capacity * sizeof *unwinder->words);
     size_t fresh = take(&offset, (capacity + 1) * sizeof(struct tm_fresh_frame));
     size_t foreign = take(&offset, (capacity + 1) * sizeof(struct tm_foreign_frame));
     size_t scratch = take(&offset, tm_libunwind_scratch_size());
@@ -29,9 +30,10 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
         char *base = (char *)unwinder;
         unwinder->frames = (struct tm_frame *)(base + frames) + 1;
         unwinder->frames[-1] = (struct tm_frame){.sp = UINTPTR_MAX};
-        unwinder->pairs_at = (uintptr_t *)(base + pairs_at);
+        unwinder->pairs_at = (uint32_t *)(base + pairs_at);
         unwinder->pairs = (struct tm_cpu_pair *)(base + pairs);
-        unwinder->words = (struct tm_stack_word *)(base + words);
+        unwinder->words_at = (uint32_t *)(base + words_at);
+        unwinder->words = (uint64_t *)(base + words);
         unwinder->fresh = (struct tm_fresh_frame *)(base + fresh);
         unwinder->foreign = (struct tm_foreign_frame *)(base + foreign);
         unwinder->scratch = base + scratch;
@@ -45,8 +47,9 @@ size_t tm_unwinder_lay_out(struct tm_unwinder *unwinder, uint32_t limit) {
 // ---- Comparing
 static int frame_holds(const struct tm_unwinder *unwinder, const struct tm_frame *frame) {
     uint32_t pair = frame == unwinder->frames ? 0 : frame[-1].pairs, word = frame == unwinder->frames ? 0 : frame[-1].words;
-    return tm_cpu_pairs_hold(unwinder->pairs_at + pair, unwinder->pairs + pair, frame->pairs - pair) == frame->pairs - pair &&
-           tm_words_hold(unwinder->words + word, frame->words - word) == frame->words - word;
+    uint32_t pairs = frame->pairs - pair;
+    return tm_cpu_pairs_hold(unwinder->base, unwinder->pairs_at + pair, unwinder->pairs + pair, pairs) == pairs &&
+           tm_words_hold(unwinder, word, frame->words) == frame->words;
 }
 
 int64_t tm_last_standing_async(const struct tm_unwinder *unwinder, int64_t j) {
@@ -62,6 +65,24 @@ int64_t tm_last_standing_unknown(const struct tm_unwinder *unwinder, int64_t met
 }
 
 // ---- Remembering
+void tm_remember_from(struct tm_unwinder *unwinder, uintptr_t outermost) {
+    uintptr_t reach = UINT32_MAX / 4 * 3;
+    unwinder->base = outermost > reach ? outermost - reach : 0;
+}
+
+// A word that is out of reach has no place: the walk is right, but it is not to be remembered.
+static uint32_t place_of(struct tm_unwinder *unwinder, uintptr_t at) {
+    uintptr_t place = at - unwinder->base;
+    if (place > UINT32_MAX) unwinder->is_doubtful = 1;
+    return (uint32_t)place;
+}
+
+static uint32_t add_word(struct tm_unwinder *unwinder, uint32_t words, uintptr_t at, uint64_t value) {
+    unwinder->words_at[words] = place_of(unwinder, at);
+    unwinder->words[words] = value;
+    return words + 1;
+}
+
 // Where a plain rule has the caller's fp; 0: in fp.
 static inline uintptr_t plain_fp_at(struct tm_rule rule, uintptr_t cfa) {
     return rule.saved == TM_SAVED_NOT ? 0 : cfa + (uintptr_t)(intptr_t)rule.fp_offset;
@@ -72,7 +93,7 @@ static __attribute__((noinline)) uint32_t async_parent(struct tm_unwinder *unwin
     uintptr_t at = fresh->fp + (uintptr_t)(intptr_t)TM_CPU_ASYNC_CONTEXT_AT_FP;
     if (!tm_may_read(unwinder, fresh->sp, at)) return TM_NODE_NONE;
     uintptr_t context = tm_word_at(at);
-    unwinder->words[(*words)++] = (struct tm_stack_word){at, context};
+    *words = add_word(unwinder, *words, at, context);
     uint32_t node = tm_async_follow(unwinder->chain, context);
     if (!unwinder->chain->is_whole) unwinder->is_doubtful = 1;
     return node;
@@ -97,13 +118,13 @@ void tm_remember(
         uintptr_t fp_at = rule.is_plain ? plain_fp_at(rule, caller->sp) : fresh->fp_at;
         if (caller_unused) fp_at = 0;
         if (fp_at && fp_at + sizeof(uintptr_t) == pc_at) {
-            unwinder->pairs_at[pairs] = fp_at;
+            unwinder->pairs_at[pairs] = place_of(unwinder, fp_at);
             unwinder->pairs[pairs++] = (struct tm_cpu_pair){caller->fp, caller->pc};
         } else {
-            if (pc_at) unwinder->words[words++] = (struct tm_stack_word){pc_at, caller->pc};
-            if (fp_at) unwinder->words[words++] = (struct tm_stack_word){fp_at, caller->fp};
+            if (pc_at) words = add_word(unwinder, words, pc_at, caller->pc);
+            if (fp_at) words = add_word(unwinder, words, fp_at, caller->fp);
         }
-        if (!rule.is_plain && fresh->cfa_at) unwinder->words[words++] = (struct tm_stack_word){fresh->cfa_at, caller->sp};
+        if (!rule.is_plain && fresh->cfa_at) words = add_word(unwinder, words, fresh->cfa_at, caller->sp);
     }
     if (__builtin_expect(rule.is_async, 0)) {
         uint32_t async = async_parent(unwinder, fresh, &words);
@@ -142,7 +163,9 @@ void tm_remember_all(struct tm_unwinder *unwinder, uint32_t count) {
     fetch_nodes(unwinder, callees, count);
     while (count) {
         struct tm_frame *frame = &unwinder->frames[unwinder->count - 1];
-        struct tm_stack_word *all_words = unwinder->words;
+        uint32_t *words_at = unwinder->words_at;
+        uint64_t *all_words = unwinder->words;
+        uintptr_t base = unwinder->base;
         const struct tm_fresh_frame *fresh = &unwinder->fresh[count];
         uint32_t pairs = frame->pairs, words = frame->words, node = frame->node, caller_unused = frame->flags & TM_FP_UNUSED;
         uintptr_t cfa = fresh->sp, caller_pc = fresh->pc, caller_fp = fresh->fp;
@@ -150,13 +173,16 @@ void tm_remember_all(struct tm_unwinder *unwinder, uint32_t count) {
             struct tm_rule rule = fresh->rule;
             uintptr_t pc_at = cfa + (uintptr_t)TM_CPU_RETURN_AT_CFA;
             if (caller_unused || rule.saved == TM_SAVED_NOT) {
-                all_words[words++] = (struct tm_stack_word){pc_at, caller_pc};
+                words_at[words] = (uint32_t)(pc_at - base);
+                all_words[words++] = caller_pc;
             } else if (rule.fp_offset == TM_CPU_RETURN_AT_CFA - (int)sizeof pc_at) {
-                unwinder->pairs_at[pairs] = pc_at - sizeof pc_at;
+                unwinder->pairs_at[pairs] = (uint32_t)(pc_at - sizeof pc_at - base);
                 unwinder->pairs[pairs++] = (struct tm_cpu_pair){caller_fp, caller_pc};
             } else {
-                all_words[words++] = (struct tm_stack_word){pc_at, caller_pc};
-                all_words[words++] = (struct tm_stack_word){plain_fp_at(rule, cfa), caller_fp};
+                words_at[words] = (uint32_t)(pc_at - base);
+                all_words[words++] = caller_pc;
+                words_at[words] = (uint32_t)(plain_fp_at(rule, cfa) - base);
+                all_words[words++] = caller_fp;
             }
             if (rule.saved != TM_SAVED_NOT) caller_unused = TM_FP_UNUSED;
             if (rule.base != TM_BASE_SP) caller_unused = 0;
@@ -178,6 +204,7 @@ void tm_cut_off(struct tm_unwinder *unwinder, uint32_t surplus) {
     uint32_t pairs = frames[surplus].pairs, words = frames[surplus].words, last = unwinder->count - 1;
     memmove(unwinder->pairs_at, unwinder->pairs_at + pairs, (frames[last].pairs - pairs) * sizeof *unwinder->pairs_at);
     memmove(unwinder->pairs, unwinder->pairs + pairs, (frames[last].pairs - pairs) * sizeof *unwinder->pairs);
+    memmove(unwinder->words_at, unwinder->words_at + words, (frames[last].words - words) * sizeof *unwinder->words_at);
     memmove(unwinder->words, unwinder->words + words, (frames[last].words - words) * sizeof *unwinder->words);
     memmove(frames, frames + surplus, count * sizeof *frames);
     unwinder->is_cut = 1;

@@ -3,9 +3,10 @@
 //   frames[0 ... count)   outermost first; below each: its node, and how many words of the stack were read up to it.
 //                         frames[-1] is no frame, and stands outside of all: looking for one ends there
 //   pairs, words          what was read: frame pointer and return address side by side, and everything else
+//   pairs_at, words_at    where it was read, in bytes above `base`
 //
-// Words are kept apart from frames, so that comparing runs through two dense arrays. A word that no outer frame depends on is
-// not kept.
+// Words are kept apart from frames, so that comparing runs through dense arrays: what they take of the nearest cache, the program
+// must fetch again. A word that no outer frame depends on is not kept.
 #ifndef TM_REMEMBERED_STACK_H
 #define TM_REMEMBERED_STACK_H
 
@@ -37,11 +38,6 @@ struct tm_fresh_frame {
     uintptr_t pc, sp, fp;
     struct tm_rule rule;
     uintptr_t pc_at, fp_at, cfa_at;  // 0: not read
-};
-
-struct tm_stack_word {
-    uintptr_t at;
-    uint64_t value;
 };
 
 // known_paths.h
@@ -105,9 +101,10 @@ struct tm_unwinder {
     uint64_t plain_epoch;  // the same if what is remembered is not cut, has no async functions, and is not compared with libunwind's
     const struct tm_frame *last;  // frames[count - 1], between calls
     struct tm_frame *frames;
-    uintptr_t *pairs_at;
+    uintptr_t base;  // 3 GiB inside of the outermost frame: what is within 4 GiB from here has a place
+    uint32_t *pairs_at, *words_at;
     struct tm_cpu_pair *pairs;
-    struct tm_stack_word *words;
+    uint64_t *words;
     int64_t async_outer;  // the outermost remembered frame of an async function with parents, TM_NO_FRAME: none
     struct tm_stack_range known;  // the stack of the last call, when it is one of the known ones; else empty
     // what a walk needs
@@ -138,27 +135,11 @@ static inline uintptr_t tm_word_at(uintptr_t address) {
 }
 
 // ---- Comparing
-// How many of the words still hold the remembered values? Usually all do.
-static inline __attribute__((always_inline)) uint32_t tm_words_hold(const struct tm_stack_word *words, uint32_t count) {
-    const struct tm_stack_word *word = words, *end = words + count;
-    for (; end - word >= 4; word += 4) {
-        if (tm_word_at(word[0].at) != word[0].value || tm_word_at(word[1].at) != word[1].value) break;
-        if (tm_word_at(word[2].at) != word[2].value || tm_word_at(word[3].at) != word[3].value) break;
-    }
-    while (word != end && tm_word_at(word->at) == word->value) word++;
-    return (uint32_t)(word - words);
-}
-
-// The first of the words, up to `end`, that does not hold any more, or the one before it; `end`: all do.
-static inline __attribute__((always_inline)) const struct tm_stack_word *tm_words_differ(
-    const struct tm_stack_word *word, const struct tm_stack_word *end) {
-    if ((end - word) & 1) {
-        if (tm_word_at(word->at) != word->value) return word;
-        word++;
-    }
-    for (; word != end; word += 2)
-        if ((tm_word_at(word[0].at) ^ word[0].value) | (tm_word_at(word[1].at) ^ word[1].value)) break;
-    return word;
+// The first word from `first` on, up to `end`, that does not hold the remembered value any more; `end`: all do.
+static inline __attribute__((always_inline)) uint32_t tm_words_hold(const struct tm_unwinder *unwinder, uint32_t first, uint32_t end) {
+    const uint32_t *place = unwinder->words_at + first;
+    place = tm_cpu_words_hold(unwinder->base, place, unwinder->words_at + end, unwinder->words + first);
+    return (uint32_t)(place - unwinder->words_at);
 }
 
 // The innermost frame, at or outside the given one, that is not further in than `sp`.
@@ -175,8 +156,8 @@ int64_t tm_last_standing_async(const struct tm_unwinder *unwinder, int64_t j);
 // any, all pairs are.
 static inline __attribute__((always_inline)) int64_t tm_last_standing(
     const struct tm_unwinder *unwinder, const struct tm_frame *frame, uint32_t held) {
-    uint32_t pairs = held ? frame->pairs : (uint32_t)tm_cpu_pairs_hold(unwinder->pairs_at, unwinder->pairs, frame->pairs);
-    uint32_t words = frame->words <= held ? frame->words : held + tm_words_hold(unwinder->words + held, frame->words - held);
+    uint32_t pairs = held ? frame->pairs : (uint32_t)tm_cpu_pairs_hold(unwinder->base, unwinder->pairs_at, unwinder->pairs, frame->pairs);
+    uint32_t words = frame->words <= held ? frame->words : tm_words_hold(unwinder, held, frame->words);
     while (frame->pairs > pairs || frame->words > words) frame--;
     int64_t j = frame - unwinder->frames;
     return __builtin_expect(j >= unwinder->async_outer, 0) ? tm_last_standing_async(unwinder, j) : j;
@@ -190,6 +171,9 @@ static inline int tm_is_same_frame(const struct tm_frame *frame, uintptr_t pc, u
 int64_t tm_last_standing_unknown(const struct tm_unwinder *unwinder, int64_t met);
 
 // ---- Remembering
+// The stack pointer of the outermost frame: all others are about to be remembered anew.
+void tm_remember_from(struct tm_unwinder *unwinder, uintptr_t outermost);
+
 // One more frame, further in. `caller` is what was read to leave it; NULL: nothing that the frame depends on.
 void tm_remember(
     struct tm_unwinder *unwinder, const struct tm_fresh_frame *fresh, const struct tm_fresh_frame *caller, uint16_t node_flags);

@@ -237,7 +237,8 @@ static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, uin
     }
     int is_early = flags != 0;
     int has_path = j >= 0 && is_outer_known && unwinder->known.high && !unwinder->is_cut;
-    unwinder->is_doubtful = 0;
+    if (j < 0) tm_remember_from(unwinder, fresh[n - 1].sp);
+    unwinder->is_doubtful = sp < unwinder->base;
     if (unwinder->count == 0 || !is_outer_known) {
         left--;
         tm_remember(unwinder, &fresh[left], is_outer_known ? &fresh[left + 1] : NULL, flags);
@@ -354,18 +355,25 @@ static __attribute__((noinline)) uint32_t stack_by_path(
     return path->node;
 }
 
+// All that is remembered stands: the last frame is the hook's caller, or outside of it. A function of its own, which finds the frame
+// anew, because the comparison needs the registers.
+static __attribute__((noinline)) uint32_t stack_below_last(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    const struct tm_frame *last = unwinder->last;
+    return tm_is_same_frame(last, pc, sp, fp) ? last->node : stack_by_path(unwinder, pc, sp, fp, last);
+}
+
 // All pairs stand.
 static inline __attribute__((always_inline)) uint32_t stack_by_words(
     struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
-    const struct tm_stack_word *end = unwinder->words + last->words, *word = tm_words_differ(unwinder->words, end);
-    if (word != end) return other_stack(unwinder, pc, sp, fp, (uint32_t)(word - unwinder->words));
-    if (tm_is_same_frame(last, pc, sp, fp)) return last->node;
-    return stack_by_path(unwinder, pc, sp, fp, last);
+    const uint32_t *end = unwinder->words_at + last->words;
+    const uint32_t *place = tm_cpu_words_hold(unwinder->base, unwinder->words_at, end, unwinder->words);
+    if (place != end) return other_stack(unwinder, pc, sp, fp, (uint32_t)(place - unwinder->words_at));
+    return stack_below_last(unwinder, pc, sp, fp);
 }
 
 static __attribute__((noinline)) uint32_t stack_by_pairs(
     struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
-    if (!tm_cpu_pairs_are(unwinder->pairs_at, unwinder->pairs, last->pairs)) return other_stack(unwinder, pc, sp, fp, 0);
+    if (!tm_cpu_pairs_are(unwinder->base, unwinder->pairs_at, unwinder->pairs, last->pairs)) return other_stack(unwinder, pc, sp, fp, 0);
     return stack_by_words(unwinder, pc, sp, fp, last);
 }
 

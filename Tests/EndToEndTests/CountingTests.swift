@@ -47,6 +47,7 @@ struct CountingTests {
         Counted(sentence: "Exceptions through code made at run time", source: "jit_frames.cpp"),
         Counted(sentence: "swapcontext", source: "fibers.c"),
         Counted(sentence: "A handler on its own stack", source: "alternate_stack.c"),
+        Counted(sentence: "A stack of more than 4 GiB", source: "vast_stack.c"),
         Counted(sentence: "alloca, variable-length arrays, realigned frames", source: "dynamic_frames.c"),
         Counted(sentence: "Code without unwind information", source: "no_unwind_info.c"),
         Counted(sentence: "Allocations before any constructor", source: "before_main.c"),

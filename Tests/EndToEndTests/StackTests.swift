@@ -28,7 +28,7 @@ struct StackTests {
 
     static let jumping = [
         "longjmp.c", "same_ends.c", "many_paths.c", "exceptions.cpp", "fibers.c", "dynamic_frames.c", "alternate_stack.c",
-        "no_unwind_info.c", "jit_frames.cpp", "cxx_sites.cpp", "swift_objects.swift",
+        "no_unwind_info.c", "jit_frames.cpp", "cxx_sites.cpp", "swift_objects.swift", "vast_stack.c",
     ]
 
     @Test("Every stack of a program equals libunwind's", arguments: jumping)
