@@ -69,8 +69,9 @@ final class Service {
         var (lastLook, lastActive, nextCheckpoint) = (UInt64(0), start, start &+ checkpointEvery)
         var nextMark = start &+ (markEvery ?? 0)
         var nextAnnouncement = start &+ Self.firstAnnouncement
-        // A look at the debug information costs the same for few addresses as for many: ever more seldom.
-        var nextAddresses = start &+ 2 &* Self.lookEvery
+        // A look at the debug information costs the same for few addresses as for many: ever more seldom. The first one also reads what
+        // each later one needs, which is most of the work for a short run.
+        var nextAddresses = nextAnnouncement
         var eventsAtCheckpoint = 0
         var heard: UInt32?
         while true {

@@ -15,6 +15,15 @@ enum FileSystem {
         close(descriptor)
     }
 
+    /// Fails where there is no room for so many bytes in an empty file, which stays empty.
+    static func tryRoom(_ path: String, _ size: Int, for name: String) throws(StoreError) {
+        let descriptor = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
+        guard descriptor >= 0 else { throw writeFailure(name) }
+        defer { close(descriptor) }
+        errno = posix_fallocate(descriptor, 0, size)
+        guard !meansFull(errno), ftruncate(descriptor, 0) == 0 else { throw writeFailure(name) }
+    }
+
     static func remove(_ path: String) { unlink(path) }
 
     /// Waits until the file is on the disk: some file systems only then tell that it is full.

@@ -16,6 +16,7 @@ package final class SymbolPreparation: Sendable {
         var isOver = false
         var modules: [LoadedFile: Prepared] = [:]
         var current: LoadedFile?
+        var used: [ModuleFiles] = []
     }
 
     /// What is ready of a module.
@@ -28,7 +29,9 @@ package final class SymbolPreparation: Sendable {
         mutating func name(_ addresses: [UInt64], of file: LoadedFile, open: () -> ModuleFiles) {
             let missing = AddressSet(addresses.lazy.filter { [frames] in frames[$0] == nil })
             guard missing.count > 0 else { return }
-            var symbols = ModuleSymbols(path: file.path, files: files ?? open(), asked: missing)
+            let open = files ?? open()
+            files = open
+            var symbols = ModuleSymbols(path: file.path, files: open, asked: missing)
             for (index, address) in missing.addresses.enumerated() { frames[address] = symbols.frames(at: index) }
         }
     }
@@ -68,6 +71,12 @@ package final class SymbolPreparation: Sendable {
         }
         if isBeingRead { reading.withLock { _ in } }
         return state.withLock { $0.modules.removeValue(forKey: file) } ?? Prepared()
+    }
+
+    /// Takes files that are not needed any more: to close them takes milliseconds, for which whoever asked for names would wait.
+    func keep(_ files: ModuleFiles?) {
+        guard let files else { return }
+        state.withLock { $0.used.append(files) }
     }
 }
 

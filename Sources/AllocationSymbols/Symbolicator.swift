@@ -90,6 +90,7 @@ package struct Symbolicator {
             prepared.name(asked, of: request.file) {
                 ModuleFiles(path: request.file.path, buildID: request.file.buildID, search: search)
             }
+            preparation?.keep(prepared.files)
             return asked.map { prepared.frames[$0] ?? [] }
         }
         for (piece, frames) in zip(work, answers) {

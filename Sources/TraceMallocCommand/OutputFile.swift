@@ -7,15 +7,29 @@ import Synchronization
 /// Writes snapshots to one file, from any thread, one at a time.
 final class OutputFile: Sendable {
     let path: String
-    private let file: Mutex<SnapshotFile>
+    private let state: Mutex<State>
     private let isBusy = Atomic(false)
     /// When the next checkpoint may be written.
     private let earliest = Mutex(ContinuousClock.now)
 
-    /// Makes the file. An existing one is an error unless `force`.
+    private struct State {
+        let file: SnapshotFile
+        /// The first write was, or the last one.
+        var isBegun = false, isOver = false
+        var draft: SnapshotFile.Draft?
+    }
+
+    /// Makes the file. An existing one is an error unless `force`. Until something is written it says, some milliseconds later, that
+    /// there is nothing yet: the program that is to be started need not wait for that.
     init(path: String, force: Bool) throws(StoreError) {
         self.path = path
-        file = Mutex(try SnapshotFile.create(at: path, force: force))
+        state = Mutex(State(file: try SnapshotFile.reserve(at: path, force: force)))
+        let begin: @Sendable () -> Void = { [self] in
+            state.withLock { state in
+                if !state.isBegun { try? state.file.write([], complete: false) }
+            }
+        }
+        if let thread = Unsafe.startThread(begin) { thread.detach() } else { begin() }
     }
 
     /// Makes `PROGRAM.PID.tmalloc` in the current directory. The program runs already, so a file of that name, from an older
@@ -50,14 +64,36 @@ final class OutputFile: Sendable {
     }
 
     func write(_ snapshots: [Snapshot], complete: Bool) throws(StoreError) {
-        try file.withLock { file throws(StoreError) in try file.write(snapshots, complete: complete) }
+        try state.withLock { state throws(StoreError) in
+            state.isBegun = true
+            var snapshots = snapshots
+            // A draft is gone once somebody else has written.
+            try state.file.write(&snapshots, complete: complete, into: state.draft.take()) { _ in }
+        }
+    }
+
+    /// The last write is about to come: begins it in the background.
+    func prepare() {
+        Unsafe.startThread { [self] in
+            state.withLock { state in
+                if !state.isOver { state.draft = try? state.file.draft() }
+            }
+        }?.detach()
     }
 
     /// The same for the last time. `name` is called half-way, and not when an error comes before.
     func complete(_ snapshots: inout [Snapshot], name: (inout [Snapshot]) -> Void) throws(StoreError) {
-        try file.withLock { file throws(StoreError) in try file.write(&snapshots, complete: true, name: name) }
+        try state.withLock { state throws(StoreError) in
+            (state.isBegun, state.isOver) = (true, true)
+            try state.file.write(&snapshots, complete: true, into: state.draft.take(), name: name)
+        }
     }
 
     /// Removes a file that nothing came of.
-    func remove() { unlink(path) }
+    func remove() {
+        state.withLock { state in
+            (state.isBegun, state.isOver) = (true, true)
+            unlink(path)
+        }
+    }
 }

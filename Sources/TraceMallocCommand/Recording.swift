@@ -137,6 +137,7 @@ final class Recording {
     /// - Parameter warnings: is asked when the collecting has ended.
     func end(warnings: () -> [String], showsProgress: Bool = true) -> [Snapshot] {
         collector.finish()
+        output?.prepare()
         thread?.join()
         session.remove()
         // Taken, not copied: naming changes most of it.
@@ -149,6 +150,7 @@ final class Recording {
             snapshots[0].process.warnings += warnings()
         }
         failure = Recording.finish(&snapshots, output, preparation, showsProgress: showsProgress) ?? failure
+        Unsafe.keepToTheEnd(preparation)
         return snapshots
     }
 

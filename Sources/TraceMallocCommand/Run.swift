@@ -11,6 +11,8 @@ import Synchronization
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run",
+        // A command of another one: by itself it does not look for requests for a shell's completion script.
+        _superCommandName: "tracemalloc",
         abstract: "Run a program and record its allocations.",
         usage: """
             tracemalloc run [-o FILE] [--force] [--frames N] [--top N] [--mark-every DURATION] [--sample BYTES] \

@@ -25,7 +25,8 @@ struct TraceMalloc: ParsableCommand {
     static func main() {
         forgoMemoryFigures()
         do {
-            var command = try parseAsRoot()
+            let arguments = CommandLine.arguments.dropFirst()
+            var command = try runCommand(arguments) ?? parseAsRoot(Array(arguments))
             try command.run()
         } catch let error as CommandError {
             Terminal.error.say("\(error)")
@@ -44,5 +45,12 @@ struct TraceMalloc: ParsableCommand {
             try? Terminal.error.write(text + "\n")
             Glibc.exit(CommandError.usageCode)
         }
+    }
+
+    /// `run` with arguments that it understands, read by it alone: the parser needs half the time, and the program waits for it. Nil:
+    /// another command, or something to say about these arguments.
+    private static func runCommand(_ arguments: ArraySlice<String>) -> ParsableCommand? {
+        guard arguments.first == Run.configuration.commandName else { return nil }
+        return try? Run.parseAsRoot(Array(arguments.dropFirst())) as? Run
     }
 }

@@ -59,17 +59,45 @@ import Testing
         #expect(header[60..<64].elementsEqual([0, 0, 0, 4]))
     }
 
-    @Test func overwritesOnlyWhenForced() throws {
+    /// Both ways to a new file refuse the same.
+    enum Maker: CaseIterable {
+        case create, reserve
+
+        @discardableResult func callAsFunction(at path: String, force: Bool) throws(StoreError) -> SnapshotFile {
+            switch self {
+            case .create: try .create(at: path, force: force)
+            case .reserve: try .reserve(at: path, force: force)
+            }
+        }
+    }
+
+    @Test(arguments: Maker.allCases) func overwritesOnlyWhenForced(make: Maker) throws {
         write("precious".utf8, to: scratch("a.tmalloc"))
-        #expect(throws: StoreError.exists(path: scratch("a.tmalloc"))) { try SnapshotFile.create(at: scratch("a.tmalloc"), force: false) }
+        #expect(throws: StoreError.exists(path: scratch("a.tmalloc"))) { try make(at: scratch("a.tmalloc"), force: false) }
         #expect(bytes(of: scratch("a.tmalloc")) == Array("precious".utf8))
-        _ = try SnapshotFile.create(at: scratch("a.tmalloc"), force: true)
-        #expect(try SnapshotFile.read(scratch("a.tmalloc")).snapshots.isEmpty)
-        _ = try SnapshotFile.create(at: scratch("new.tmalloc"), force: true)
+        for path in [scratch("a.tmalloc"), scratch("new.tmalloc")] {
+            try make(at: path, force: true)
+            switch make {
+            case .create: #expect(try SnapshotFile.read(path).snapshots.isEmpty)
+            case .reserve: #expect(throws: StoreError.empty(path: path)) { try SnapshotFile.read(path) }
+            }
+        }
         #expect(scratch.names == ["a.tmalloc", "new.tmalloc"])
     }
 
-    @Test(arguments: [false, true]) func refusesWhatIsNoFile(force: Bool) throws {
+    @Test func `a draft that was begun early becomes the file's content`() throws {
+        let snapshot = Snapshot.random(seed: 18, size: 300)
+        let file = try SnapshotFile.reserve(at: scratch("a.tmalloc"), force: false)
+        let draft = try file.draft()
+        #expect(throws: StoreError.empty(path: file.path)) { try SnapshotFile.read(file.path) }
+        var snapshots = [snapshot]
+        try file.write(&snapshots, complete: true, into: draft) { _ in }
+        let read = try SnapshotFile.read(file.path)
+        #expect(read.complete && read.snapshots.map { $0.differences(to: snapshot) } == [[]])
+        #expect(scratch.names == ["a.tmalloc"])
+    }
+
+    @Test(arguments: Maker.allCases, [false, true]) func refusesWhatIsNoFile(make: Maker, force: Bool) throws {
         mkdir(scratch("folder"), 0o700)
         mkfifo(scratch("fifo"), 0o600)
         write("precious".utf8, to: scratch("target"))
@@ -77,30 +105,30 @@ import Testing
         symlink(scratch("nowhere"), scratch("dangling"))
         for (name, kind) in [("folder", "a directory"), ("fifo", "a FIFO"), ("link", "a symbolic link"), ("dangling", "a symbolic link")] {
             #expect(throws: StoreError.notAFile(path: scratch(name), kind: kind)) {
-                try SnapshotFile.create(at: scratch(name), force: force)
+                try make(at: scratch(name), force: force)
             }
         }
         #expect(bytes(of: scratch("target")) == Array("precious".utf8))
         #expect(scratch.names == ["dangling", "fifo", "folder", "link", "target"])
     }
 
-    @Test func saysWhyItCannotWrite() {
+    @Test(arguments: Maker.allCases) func saysWhyItCannotWrite(make: Maker) {
         #expect(throws: StoreError.noDirectory(path: scratch("no/a.tmalloc"))) {
-            try SnapshotFile.create(at: scratch("no/a.tmalloc"), force: false)
+            try make(at: scratch("no/a.tmalloc"), force: false)
         }
         write("".utf8, to: scratch("file"))
         #expect(throws: StoreError.cannotWrite(path: scratch("file/a.tmalloc"), reason: "Not a directory")) {
-            try SnapshotFile.create(at: scratch("file/a.tmalloc"), force: false)
+            try make(at: scratch("file/a.tmalloc"), force: false)
         }
         for path in ["", "\(scratch.path)/", "a\u{0}b", "\(scratch.path)/.."] {
-            #expect(throws: StoreError.self) { try SnapshotFile.create(at: path, force: true) }
+            #expect(throws: StoreError.self) { try make(at: path, force: true) }
         }
         let long = scratch(String(repeating: "x", count: 300))
         #expect(throws: StoreError.cannotWrite(path: long, reason: "File name too long")) {
-            try SnapshotFile.create(at: long, force: false)
+            try make(at: long, force: false)
         }
         // The name fits, but not that of the new content: nothing may be left behind.
-        #expect(throws: StoreError.self) { try SnapshotFile.create(at: scratch(String(repeating: "x", count: 253)), force: false) }
+        #expect(throws: StoreError.self) { try make(at: scratch(String(repeating: "x", count: 253)), force: false) }
         #expect(scratch.names == ["file"])
     }
 

@@ -125,6 +125,15 @@ struct RefusalTests {
         #expect(!outcome.stderr.isEmpty)
     }
 
+    @Test("A program's arguments are its own, also those that the command would understand", arguments: [[], ["--"]])
+    func passesArguments(separator: [String]) throws {
+        let words = ["--generate-completion-script", "bash", "--version", "--help", "-h", "--quiet", "--", "-o", "x"]
+        let scratch = try Scratch()
+        let command = [Products.command, "run", "--quiet"] + separator + [try tool("printf"), "%s\n"] + words
+        let outcome = try run(command, directory: scratch.path)
+        #expect(outcome.ending == .code(0) && outcome.stdout.split(separator: "\n").map(String.init) == words, "\(outcome)")
+    }
+
     @Test("An output that cannot be written is said before the program starts")
     func unwritableOutput() throws {
         let scratch = try Scratch()
