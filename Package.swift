@@ -102,6 +102,7 @@ let package = Package(
             swiftSettings: swift),
         .testTarget(name: "HeapGraphTests", dependencies: ["HeapGraph", "FuzzingCorpus"], swiftSettings: swift),
         .testTarget(name: "AllocationReportsTests", dependencies: ["AllocationReports", "CZlib"], swiftSettings: swift),
+        .testTarget(name: "TraceMallocCommandTests", dependencies: ["TraceMallocCommand"], swiftSettings: swift),
         .testTarget(name: "EndToEndTests", exclude: [], swiftSettings: swift),
     ]
 )

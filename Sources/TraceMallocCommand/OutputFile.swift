@@ -65,6 +65,8 @@ final class OutputFile: Sendable {
 
     func write(_ snapshots: [Snapshot], complete: Bool) throws(StoreError) {
         try state.withLock { state throws(StoreError) in
+            // A checkpoint that waited for a processor until the end came would undo it.
+            if state.isOver { return }
             state.isBegun = true
             var snapshots = snapshots
             // A draft is gone once somebody else has written.
