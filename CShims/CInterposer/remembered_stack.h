@@ -111,7 +111,7 @@ struct tm_unwinder {
     struct tm_known_paths paths;
     int64_t async_inner;           // the innermost such frame
     struct tm_async_chain *chain;  // its parents
-    uint32_t is_doubtful;          // this walk read something that could not be followed: not to be remembered
+    uint32_t is_doubtful;          // this walk read something that has no place or could not be followed: not to be remembered
     struct tm_fresh_frame *fresh;
     struct tm_foreign_frame *foreign;
     void *scratch;

@@ -362,7 +362,7 @@ static __attribute__((noinline)) uint32_t stack_below_last(struct tm_unwinder *u
     return tm_is_same_frame(last, pc, sp, fp) ? last->node : stack_by_path(unwinder, pc, sp, fp, last);
 }
 
-// All pairs stand.
+// All pairs stand. As tm_words_hold, which would keep one more register through the comparison.
 static inline __attribute__((always_inline)) uint32_t stack_by_words(
     struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
     const uint32_t *end = unwinder->words_at + last->words;

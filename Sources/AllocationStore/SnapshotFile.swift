@@ -24,14 +24,10 @@ package struct SnapshotFile: Sendable {
     package static func reserve(at path: String, force: Bool) throws(StoreError) -> SnapshotFile {
         let file = SnapshotFile(path: try FileSystem.absolute(path))
         try file.refuse(force: force)
-        FileSystem.remove(file.part)
-        try FileSystem.reserve(file.part, for: file.path)
-        do {
+        try file.makePart()
+        try file.orRemovePart { () throws(StoreError) in
             try FileSystem.tryRoom(file.part, smallestSize, for: file.path)
-            if force { try FileSystem.replace(file.path, with: file.part) } else { try FileSystem.name(file.part, file.path) }
-        } catch {
-            FileSystem.remove(file.part)
-            throw error
+            try file.takePart(replaces: force)
         }
         return file
     }
@@ -40,6 +36,23 @@ package struct SnapshotFile: Sendable {
     private static let smallestSize = 160 << 10
 
     private var part: String { path + ".part" }
+
+    private func makePart() throws(StoreError) {
+        FileSystem.remove(part)
+        try FileSystem.reserve(part, for: path)
+    }
+
+    private func orRemovePart<Result>(_ body: () throws(StoreError) -> Result) throws(StoreError) -> Result {
+        do { return try body() } catch {
+            FileSystem.remove(part)
+            throw error
+        }
+    }
+
+    /// - Parameter replaces: false: there must be no such file before. Also then it is never seen half-written.
+    private func takePart(replaces: Bool) throws(StoreError) {
+        if replaces { try FileSystem.replace(path, with: part) } else { try FileSystem.name(part, path) }
+    }
 
     private func refuse(force: Bool) throws(StoreError) {
         if let kind = FileSystem.kindOfOther(at: path) { throw .notAFile(path: path, kind: kind) }
@@ -52,7 +65,7 @@ package struct SnapshotFile: Sendable {
     ///   - complete: the run is over; nothing is missing.
     package func write(_ snapshots: [Snapshot], complete: Bool) throws(StoreError) {
         var snapshots = snapshots
-        try write(&snapshots, complete: complete, replaces: true, into: try draft()) { _ in }
+        try write(&snapshots, complete: complete) { _ in }
     }
 
     /// The same for snapshots that get their names half-way, while those who look for them are still at it.
@@ -73,29 +86,21 @@ package struct SnapshotFile: Sendable {
     }
 
     package func draft() throws(StoreError) -> Draft {
-        FileSystem.remove(part)
-        try FileSystem.reserve(part, for: path)
-        do { return Draft(writer: try Writer.open(part, for: path)) } catch {
-            FileSystem.remove(part)
-            throw error
-        }
+        try makePart()
+        return try orRemovePart { () throws(StoreError) in Draft(writer: try Writer.open(part, for: path)) }
     }
 
-    /// - Parameter replaces: false: there must be no such file before. Also then it is never seen half-written.
     private func write(
         _ snapshots: inout [Snapshot], complete: Bool, replaces: Bool, into draft: consuming Draft, name: (inout [Snapshot]) -> Void
     ) throws(StoreError) {
-        do {
-            var writer = draft.writer
+        var writer = draft.writer
+        try orRemovePart { () throws(StoreError) in
             try writer.begin(snapshots, complete: complete)
             name(&snapshots)
             try writer.end(snapshots)
             // A machine that fails may lose a checkpoint, the program that it describes is gone as well. The end is kept.
             if complete { try FileSystem.synchronize(part) }
-            if replaces { try FileSystem.replace(path, with: part) } else { try FileSystem.name(part, path) }
-        } catch {
-            FileSystem.remove(part)
-            throw error
+            try takePart(replaces: replaces)
         }
     }
 

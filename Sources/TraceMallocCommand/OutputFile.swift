@@ -55,7 +55,7 @@ final class OutputFile: Sendable {
         let made = snapshots()
         let thread = Unsafe.startThread(lowPriority: true) { [self] in
             // A full disk may have room again by the end: only the last write counts.
-            try? write(made, complete: false)
+            try? write(made)
             let end = ContinuousClock.now
             earliest.withLock { $0 = end.advanced(by: start.duration(to: end) * 40) }
             isBusy.store(false, ordering: .releasing)
@@ -63,14 +63,15 @@ final class OutputFile: Sendable {
         if let thread { thread.detach() } else { isBusy.store(false, ordering: .releasing) }
     }
 
-    func write(_ snapshots: [Snapshot], complete: Bool) throws(StoreError) {
+    /// An intermediate state.
+    func write(_ snapshots: [Snapshot]) throws(StoreError) {
         try state.withLock { state throws(StoreError) in
             // A checkpoint that waited for a processor until the end came would undo it.
             if state.isOver { return }
             state.isBegun = true
             var snapshots = snapshots
             // A draft is gone once somebody else has written.
-            try state.file.write(&snapshots, complete: complete, into: state.draft.take()) { _ in }
+            try state.file.write(&snapshots, complete: false, into: state.draft.take()) { _ in }
         }
     }
 

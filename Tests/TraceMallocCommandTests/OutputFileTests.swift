@@ -23,7 +23,7 @@ import Testing
         let file = try OutputFile(path: path, force: false)
         var snapshots = [Snapshot(process: ProcessSummary())]
         try file.complete(&snapshots) { _ in }
-        try file.write([], complete: false)
+        try file.write([])
         let read = try SnapshotFile.read(path)
         #expect(read.complete && read.snapshots.count == 1)
     }
@@ -33,7 +33,7 @@ import Testing
         defer { remove(path) }
         let file = try OutputFile(path: path, force: false)
         file.prepare()
-        try file.write([], complete: false)
+        try file.write([])
         var snapshots = [Snapshot(process: ProcessSummary())]
         try file.complete(&snapshots) { _ in }
         let read = try SnapshotFile.read(path)
