@@ -62,7 +62,7 @@ struct ProcessTests {
         try process.waitForOutput("started")
         // A checkpoint is written every few seconds.
         for _ in 0..<300 where (try? Profile.stats(of: file)) == nil { usleep(100_000) }
-        let collectors = processesThatMention(file).filter { !runs(program, $0) }
+        let collectors = processes(mentioning: file).filter { !runs(program, $0) }
         #expect(!collectors.isEmpty)
         for collector in collectors { kill(collector, SIGKILL) }
         // It goes on for a while, and ends when it wants.
@@ -95,17 +95,6 @@ struct ProcessTests {
         let script = [try tool("sh"), "-c", "cat; pwd; echo \"$@\"", "name", "--top", "a  b", ""]
         let profile = try Profile(script, directory: scratch.path, stdin: input)
         #expect(profile.outcome.stdout == "one\ntwo\n\(scratch.path)\n--top a  b \n")
-    }
-
-    /// Processes whose command line or environment names `text`.
-    private func processesThatMention(_ text: String) -> [pid_t] {
-        let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
-        return entries.compactMap { pid_t($0) }.filter { pid in
-            ["cmdline", "environ"].contains { name in
-                guard let data = FileManager.default.contents(atPath: "/proc/\(pid)/\(name)") else { return false }
-                return String(decoding: data, as: UTF8.self).contains(text)
-            }
-        }
     }
 
     private func runs(_ program: String, _ pid: pid_t) -> Bool {

@@ -10,10 +10,11 @@ struct SecurityTests {
         return lstat(path, &status) == 0 ? status.st_mode & 0o7777 : 0
     }
 
-    /// A program that goes on for a while under `run`, recorded in `runtime`.
-    private func enduring(_ runtime: Scratch, _ file: String) throws -> Subprocess {
+    /// A program that goes on until there is a file "enough" in `scratch`, under `run`, recorded in `runtime`.
+    private func enduring(_ runtime: Scratch, _ scratch: Scratch) throws -> Subprocess {
+        let program = [try Program("enduring.c").path, "100000", scratch / "enough"]
         let process = try Subprocess(
-            [Products.command, "run", "-q", "-o", file, "--", try Program("enduring.c").path, "2500"],
+            [Products.command, "run", "-q", "-o", scratch / "out.tmalloc", "--"] + program,
             environment: baseEnvironment.merging(["XDG_RUNTIME_DIR": runtime.path]) { $1 })
         try process.waitForOutput("started")
         return process
@@ -30,7 +31,7 @@ struct SecurityTests {
         let scratch = try Scratch()
         let old = umask(0)
         defer { umask(old) }
-        let process = try enduring(runtime, scratch / "out.tmalloc")
+        let process = try enduring(runtime, scratch)
         let directory = try session(in: runtime)
         #expect(mode(directory) == 0o700)
         for name in try FileManager.default.contentsOfDirectory(atPath: directory) { #expect(mode("\(directory)/\(name)") == 0o600) }
@@ -43,6 +44,7 @@ struct SecurityTests {
                 #expect(pid != program || !target.hasPrefix(runtime.path))
             }
         }
+        _ = try scratch.write("enough", "")
         #expect(process.wait().ending == .code(3))
         #expect(mode(scratch / "out.tmalloc") == 0o600)
         #expect(mode(scratch / "out.tmalloc.part") == 0)
@@ -129,10 +131,11 @@ struct SecurityTests {
         }
         #expect(mkdir(name("mine"), 0o700) == 0 && symlink(victim, name("mine") + "/lock") == 0)
         #expect(mkfifo(name("fifo"), 0o600) == 0)
-        let process = try enduring(runtime, scratch / "out.tmalloc")
+        let process = try enduring(runtime, scratch)
         let sessions = try FileManager.default.contentsOfDirectory(atPath: runtime.path).filter { !$0.hasPrefix("tracemalloc-\(1 << 30)") }
         #expect(sessions.count == 1)
         #expect(mode(runtime / (try #require(sessions.first))) == 0o700)
+        _ = try scratch.write("enough", "")
         #expect(process.wait().ending == .code(3))
         #expect(try Profile.stats(of: scratch / "out.tmalloc").allocations >= 5000)
         #expect(try String(contentsOfFile: victim, encoding: .utf8) == "precious")
@@ -154,7 +157,7 @@ struct SecurityTests {
         let runtime = try Scratch(under: "/dev/shm")
         let scratch = try Scratch()
         let secret = try scratch.write("secret", "mark\n1\nsecret")
-        let process = try enduring(runtime, scratch / "out.tmalloc")
+        let process = try enduring(runtime, scratch)
         let directory = try session(in: runtime)
         let program = try #require(children(of: process.pid).first)
         #expect(mkfifo("\(directory)/ask.1.1", 0o600) == 0)
@@ -167,6 +170,7 @@ struct SecurityTests {
         let marked = try run(
             [Products.command, "mark", "\(program)", "still here"], environment: ["XDG_RUNTIME_DIR": runtime.path], limit: 20)
         #expect(marked.ending == .code(0), "\(marked.stderr)")
+        _ = try scratch.write("enough", "")
         #expect(process.wait(limit: 30).ending == .code(3))
         #expect(try String(contentsOfFile: secret, encoding: .utf8) == "mark\n1\nsecret")
         #expect(try Profile.stats(of: scratch / "out.tmalloc").allocations >= 5000)
@@ -239,13 +243,16 @@ struct SecurityTests {
         let scratch = try Scratch()
         let file = scratch / "out.tmalloc"
         let process = try Subprocess(
-            [try Program("enduring.c").path, "1500"],
+            [try Program("enduring.c").path, "100000", scratch / "enough"],
             environment: baseEnvironment.merging(["LD_PRELOAD": Products.library, "TRACEMALLOC": file]) { $1 })
         try process.waitForOutput("started")
+        // The program does not wait for it: it may still be on its way from fork to exec.
+        for _ in 0..<300 where collectors(of: file).isEmpty { usleep(100_000) }
         let collector = try #require(collectors(of: file).first)
         let environment = FileManager.default.contents(atPath: "/proc/\(collector)/environ") ?? Data()
         let names = environment.split(separator: 0).map { String(decoding: $0, as: UTF8.self).prefix { $0 != "=" } }
         #expect(names.contains("HOME") && !names.contains("LD_PRELOAD") && !names.contains { $0.hasPrefix("TRACEMALLOC") })
+        _ = try scratch.write("enough", "")
         #expect(process.wait().ending == .code(3))
     }
 }
