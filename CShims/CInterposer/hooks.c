@@ -17,13 +17,14 @@
 #define TM_HOOK __attribute__((visibility("default")))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-// Hot functions are in parts: an entry that costs a program which is not traced one predictable branch, what it turns into by a jump
-// when it is, and what that turns into when the call is recorded, not passed over in a sample. Only the last saves registers. Jumps
-// leave the caller's stack as it was, so TM_CALLER is the program's call.
+// Hot functions are in two parts: an entry, which costs a program that is not traced one predictable branch and a call that a sample
+// passes over a few more instructions, and what it turns into by a jump when the call is recorded. Only the second saves registers. The
+// jump leaves the caller's stack as it was, so TM_CALLER is the program's call.
 #define TM_BECOMES __attribute__((musttail)) return
 #define TM_TRACED static __attribute__((noinline))
-// The real functions are known by then.
-static inline bool is_off(void) { return __builtin_expect(__atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE) == TM_OFF, 1); }
+static inline uint64_t epoch_now(void) { return __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE); }
+// The real functions are known when it is.
+static inline bool is_off(uint64_t epoch) { return __builtin_expect(epoch == TM_OFF, 1); }
 
 // What a moment of the tracer's own allocates is cleared: parts that it leaves unused would hold what the program left there, and
 // a search for leaks takes addresses in them for references. Larger blocks are fresh from the kernel.
@@ -77,22 +78,15 @@ TM_TRACED void *recorded_malloc(size_t size) {
     return block;
 }
 
-TM_TRACED void *traced_malloc(size_t size) {
-    if (tm_is_passed_over(&tm_thread, size)) TM_BECOMES tm_real.malloc(size);
+TM_HOOK void *malloc(size_t size) {
+    uint64_t epoch = epoch_now();
+    if (is_off(epoch) || tm_is_passed_over(&tm_thread, size, epoch)) TM_BECOMES tm_real.malloc(size);
     TM_BECOMES recorded_malloc(size);
 }
 
-TM_HOOK void *malloc(size_t size) {
-    if (is_off()) return tm_real.malloc(size);
-    TM_BECOMES traced_malloc(size);
-}
-
-TM_TRACED void *traced_calloc(size_t count, size_t size) {
+TM_TRACED void *recorded_calloc(size_t count, size_t size) {
     uint64_t epoch;
-    size_t whole;
     struct tm_thread *thread = tm_this_thread();
-    if (UNLIKELY(thread->until_sample) && !__builtin_mul_overflow(count, size, &whole) && tm_is_passed_over(thread, whole))
-        return tm_real.calloc(count, size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         size_t product;
         if (__builtin_mul_overflow(count, size, &product)) {
@@ -108,12 +102,17 @@ TM_TRACED void *traced_calloc(size_t count, size_t size) {
 }
 
 TM_HOOK void *calloc(size_t count, size_t size) {
-    if (is_off()) return tm_real.calloc(count, size);
-    TM_BECOMES traced_calloc(count, size);
+    uint64_t epoch = epoch_now();
+    size_t whole;
+    if (is_off(epoch)) TM_BECOMES tm_real.calloc(count, size);
+    if (UNLIKELY(tm_thread.until_sample) && !__builtin_mul_overflow(count, size, &whole) && tm_is_passed_over(&tm_thread, whole, epoch))
+        TM_BECOMES tm_real.calloc(count, size);
+    TM_BECOMES recorded_calloc(count, size);
 }
 
 TM_TRACED void recorded_free(void *block) {
     uint64_t epoch;
+    if (UNLIKELY(!block)) return;
     struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         pass_free(thread, block);
@@ -124,16 +123,10 @@ TM_TRACED void recorded_free(void *block) {
     tm_leave(thread, epoch);
 }
 
-TM_TRACED void traced_free(void *block) {
-    if (UNLIKELY(!block)) return;
-    if (!tm_sampled_blocks_may_have(block)) TM_BECOMES tm_real.free(block);
-    TM_BECOMES recorded_free(block);
-}
-
 TM_HOOK void free(void *block) {
     if (UNLIKELY(tm_arena_owns(block))) return;
-    if (is_off()) TM_BECOMES tm_real.free(block);
-    TM_BECOMES traced_free(block);
+    if (is_off(epoch_now()) || !tm_sampled_blocks_may_have(block)) TM_BECOMES tm_real.free(block);
+    TM_BECOMES recorded_free(block);
 }
 
 TM_HOOK void cfree(void *block) { free(block); }
@@ -177,8 +170,6 @@ static inline __attribute__((always_inline)) void reallocated(
 static inline __attribute__((always_inline)) void *reallocate(void *block, size_t size, struct tm_caller caller) {
     uint64_t epoch;
     struct tm_thread *thread = tm_this_thread();
-    if (UNLIKELY(thread->until_sample) && !tm_arena_owns(block) && !tm_sampled_blocks_may_have(block) && tm_is_passed_over(thread, size))
-        return tm_real.realloc(block, size);
     if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, size);
     void *result;
     if (!block) {
@@ -193,11 +184,18 @@ static inline __attribute__((always_inline)) void *reallocate(void *block, size_
     return result;
 }
 
-TM_TRACED void *traced_realloc(void *block, size_t size) { return reallocate(block, size, TM_CALLER); }
+// Whether neither the block that was there nor the one that is to be is sampled.
+static inline bool is_reallocation_passed_over(void *block, size_t size, uint64_t epoch) {
+    return UNLIKELY(tm_thread.until_sample) && !tm_sampled_blocks_may_have(block) && tm_is_passed_over(&tm_thread, size, epoch);
+}
+
+TM_TRACED void *recorded_realloc(void *block, size_t size) { return reallocate(block, size, TM_CALLER); }
 
 TM_HOOK void *realloc(void *block, size_t size) {
-    if (is_off() && !tm_arena_owns(block)) return tm_real.realloc(block, size);
-    TM_BECOMES traced_realloc(block, size);
+    uint64_t epoch = epoch_now();
+    if (!tm_arena_owns(block) && (is_off(epoch) || is_reallocation_passed_over(block, size, epoch)))
+        TM_BECOMES tm_real.realloc(block, size);
+    TM_BECOMES recorded_realloc(block, size);
 }
 
 TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
@@ -206,13 +204,13 @@ TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
         errno = ENOMEM;
         return NULL;
     }
+    if (!tm_arena_owns(block) && is_reallocation_passed_over(block, product, epoch_now())) return tm_real.realloc(block, product);
     return reallocate(block, product, TM_CALLER);
 }
 
-TM_TRACED int traced_posix_memalign(void **block, size_t alignment, size_t size) {
+TM_TRACED int recorded_posix_memalign(void **block, size_t alignment, size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = tm_this_thread();
-    if (tm_is_passed_over(thread, size)) return tm_real.posix_memalign(block, alignment, size);
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         if (!thread->internal && tm_real_is_known) {
             int failed = tm_real.posix_memalign(block, alignment, size);
@@ -231,8 +229,9 @@ TM_TRACED int traced_posix_memalign(void **block, size_t alignment, size_t size)
 }
 
 TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
-    if (is_off()) return tm_real.posix_memalign(block, alignment, size);
-    TM_BECOMES traced_posix_memalign(block, alignment, size);
+    uint64_t epoch = epoch_now();
+    if (is_off(epoch) || tm_is_passed_over(&tm_thread, size, epoch)) TM_BECOMES tm_real.posix_memalign(block, alignment, size);
+    TM_BECOMES recorded_posix_memalign(block, alignment, size);
 }
 
 #define TM_ALIGNED_HOOK(name, parameters, arguments, alignment)                                       \

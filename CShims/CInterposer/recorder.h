@@ -123,10 +123,10 @@ static inline __attribute__((always_inline)) void tm_put_event(
 }
 
 // Whether a call of `size` bytes has nothing to say, because no byte of it is sampled: then the real call is all that is left
-// to do. Outside of a hook.
-static inline bool tm_is_passed_over(struct tm_thread *thread, uint64_t size) {
+// to do. Outside of a hook; `epoch` is the process's.
+static inline __attribute__((always_inline)) bool tm_is_passed_over(struct tm_thread *thread, uint64_t size, uint64_t epoch) {
     if (__builtin_expect(size >= thread->until_sample, 1)) return false;
-    if (thread->epoch != __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE)) return false;
+    if (thread->epoch != epoch) return false;
     thread->until_sample -= size;
     thread->last_sampled = NULL;
     return true;

@@ -1,7 +1,7 @@
 // sampled_blocks.h: the addresses of live sampled blocks, so that a free of any other block costs next to nothing.
 //
-//   filter   how many sampled blocks are in a place of 512 bytes, or in others that share the count: 0 means none. 64 KiB; the
-//            counts of 32 KiB of memory are one cache line, since blocks that are freed one after the other are often neighbors
+//   filter   how many sampled blocks are in a place of 512 bytes, or in others that share the count, 32 MiB apart: 0 means none.
+//            64 KiB; the counts of 32 KiB of memory are one cache line: blocks that are freed one after the other are often neighbors
 //   buckets  the addresses themselves, eight to a cache line, in one of two buckets each
 //
 // An address belongs to whoever was given the block: nobody frees it while it is entered, and nobody else enters it until it
@@ -14,7 +14,6 @@
 #include <stdint.h>
 
 #define TM_SAMPLED_FILTER_BITS 16
-#define TM_SAMPLED_LINE_BITS 6
 #define TM_SAMPLED_PLACE_BITS 9
 
 struct tm_sampled_blocks {
@@ -32,9 +31,7 @@ bool tm_sampled_blocks_add(const void *block);
 bool tm_sampled_blocks_remove(const void *block);
 
 static inline uint8_t *tm_sampled_count(uint8_t *filter, const void *block) {
-    uint64_t place = (uintptr_t)block >> TM_SAMPLED_PLACE_BITS;
-    uint64_t line = (place >> TM_SAMPLED_LINE_BITS) * UINT64_C(0x9e3779b97f4a7c15) >> (64 - TM_SAMPLED_FILTER_BITS + TM_SAMPLED_LINE_BITS);
-    return &filter[line << TM_SAMPLED_LINE_BITS | (place & ((1u << TM_SAMPLED_LINE_BITS) - 1))];
+    return &filter[(uintptr_t)block >> TM_SAMPLED_PLACE_BITS & ((1u << TM_SAMPLED_FILTER_BITS) - 1)];
 }
 
 // False: this is no sampled block. True: look closer, or everything is recorded.
