@@ -20,8 +20,17 @@ final class Database {
     init(writing path: String, for name: String) throws(StoreError) {
         (self.path, self.name, isWritten) = (path, name, true)
         handle = try Database.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, name)
-        try run("PRAGMA page_size=8192; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE")
+        try run("\(Database.layout); PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE")
     }
+
+    /// Makes one without a file, for filling and `write(to:)`.
+    init(inMemory name: String) throws(StoreError) {
+        (path, self.name, isWritten) = (":memory:", name, true)
+        handle = try Database.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, name)
+        try run(Database.layout)
+    }
+
+    private static let layout = "PRAGMA page_size=8192; PRAGMA journal_mode=OFF"
 
     /// Opens a file from anywhere for reading. Nothing in it is believed, and nothing beside it is looked at or made.
     ///
@@ -66,6 +75,14 @@ final class Database {
     /// Runs statements that have no result.
     func run(_ sql: String) throws(StoreError) {
         guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else { throw failure() }
+    }
+
+    /// The database as a file's content, into a file that is empty. Memory: a copy of it.
+    func write(to path: String) throws(StoreError) {
+        var size: sqlite3_int64 = 0
+        guard let bytes = sqlite3_serialize(handle, "main", &size, 0) else { throw .cannotWrite(path: name, reason: "out of memory") }
+        defer { sqlite3_free(bytes) }
+        try FileSystem.fill(path, with: [UInt8](UnsafeRawBufferPointer(start: bytes, count: Int(size))), for: name)
     }
 
     /// What SQLite's last error means.

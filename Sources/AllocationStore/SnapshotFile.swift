@@ -16,7 +16,7 @@ package struct SnapshotFile: Sendable {
         let file = SnapshotFile(path: try FileSystem.absolute(path))
         try file.refuse(force: force)
         var none: [Snapshot] = []
-        try file.write(&none, complete: false, replaces: force, into: try file.draft()) { _ in }
+        try file.write(&none, complete: false, replaces: force, into: nil) { _ in }
         return file
     }
 
@@ -70,34 +70,37 @@ package struct SnapshotFile: Sendable {
 
     /// The same for snapshots that get their names half-way, while those who look for them are still at it.
     /// - Parameters:
-    ///   - draft: of this file, when there is one already.
+    ///   - draft: of this file, when there is one.
     ///   - name: changes the locations' frames and nothing else. Not called when an error comes before.
     package func write(
         _ snapshots: inout [Snapshot], complete: Bool, into draft: consuming Draft? = nil, name: (inout [Snapshot]) -> Void
     ) throws(StoreError) {
-        let draft = if let draft { draft } else { try self.draft() }
         try write(&snapshots, complete: complete, replaces: true, into: draft, name: name)
     }
 
-    /// What a write begins with: the tables, still empty, beside the file. Not to be kept for long: whoever else writes the file removes
-    /// it. Handed from thread to thread, used by one.
+    /// What a write begins with: the tables, still empty, in memory. They take two milliseconds to make and some hundred KiB to keep.
+    /// Handed from thread to thread, used by one.
     package struct Draft: @unchecked Sendable {
-        fileprivate var writer: Writer
+        fileprivate let writer: Writer
     }
 
-    package func draft() throws(StoreError) -> Draft {
-        try makePart()
-        return try orRemovePart { () throws(StoreError) in Draft(writer: try Writer.open(part, for: path)) }
-    }
+    package func draft() throws(StoreError) -> Draft { Draft(writer: try Writer(Database(inMemory: path))) }
+
+    /// Rows that are put together in memory at most: some MiB, and twice that for a moment.
+    private static let mostRowsInMemory = 1 << 15
 
     private func write(
-        _ snapshots: inout [Snapshot], complete: Bool, replaces: Bool, into draft: consuming Draft, name: (inout [Snapshot]) -> Void
+        _ snapshots: inout [Snapshot], complete: Bool, replaces: Bool, into draft: consuming Draft?, name: (inout [Snapshot]) -> Void
     ) throws(StoreError) {
-        var writer = draft.writer
+        let rows = snapshots.reduce(0) { $0 + $1.nodes.count + $1.costs.count + $1.liveByGeneration.count + $1.timeline.count }
+        let inMemory = rows <= Self.mostRowsInMemory ? draft?.writer : nil
+        try makePart()
         try orRemovePart { () throws(StoreError) in
+            var writer = if let inMemory { inMemory } else { try Writer(Database(writing: part, for: path)) }
             try writer.begin(snapshots, complete: complete)
             name(&snapshots)
-            try writer.end(snapshots)
+            let database = try writer.end(snapshots)
+            if inMemory != nil { try database.write(to: part) }
             // A machine that fails may lose a checkpoint, the program that it describes is gone as well. The end is kept.
             if complete { try FileSystem.synchronize(part) }
             try takePart(replaces: replaces)

@@ -28,15 +28,6 @@ struct Writer {
     private let moment: Insertion
     private let momentStack: Insertion
 
-    /// Makes the tables, which takes two milliseconds.
-    static func open(_ path: String, for name: String) throws(StoreError) -> Writer {
-        let database = try Database(writing: path, for: name)
-        try database.run("PRAGMA application_id=\(Schema.applicationID); PRAGMA user_version=\(Schema.version); BEGIN")
-        for table in Schema.tables { try database.run(table.creation) }
-        for view in Schema.views { try database.run(view) }
-        return try Writer(database)
-    }
-
     /// Begins with what does not depend on the names of locations. Time: a quarter of a microsecond a row, like `end`.
     mutating func begin(_ snapshots: [Snapshot], complete: Bool) throws(StoreError) {
         let row = file.next()
@@ -46,15 +37,20 @@ struct Writer {
         for snapshot in snapshots { figureRows.append(try costs.addFigures(snapshot)) }
     }
 
-    /// Adds the rest of the same snapshots, in which nothing but names has changed.
-    consuming func end(_ snapshots: [Snapshot]) throws(StoreError) {
+    /// Adds the rest of the same snapshots, in which nothing but names has changed. Returns the finished database.
+    consuming func end(_ snapshots: [Snapshot]) throws(StoreError) -> Database {
         for (process, snapshot) in snapshots.enumerated() { try add(snapshot, process) }
         try addTexts()
         try database.run("COMMIT")
+        return database
     }
 
-    private init(_ database: Database) throws(StoreError) {
+    /// Makes the tables in a new database, which takes two milliseconds.
+    init(_ database: Database) throws(StoreError) {
         self.database = database
+        try database.run("PRAGMA application_id=\(Schema.applicationID); PRAGMA user_version=\(Schema.version); BEGIN")
+        for table in Schema.tables { try database.run(table.creation) }
+        for view in Schema.views { try database.run(view) }
         file = try Insertion(database, Schema.file)
         text = try Insertion(database, Schema.text)
         process = try Insertion(database, Schema.process)

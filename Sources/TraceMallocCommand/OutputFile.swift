@@ -16,21 +16,27 @@ final class OutputFile: Sendable {
         let file: SnapshotFile
         /// The first write was, or the last one.
         var isBegun = false, isOver = false
+        /// For the last write.
         var draft: SnapshotFile.Draft?
     }
 
     /// Makes the file. An existing one is an error unless `force`. Until something is written it says, some milliseconds later, that
-    /// there is nothing yet: the program that is to be started need not wait for that.
+    /// there is nothing yet: the program that is to be started need not wait for that, nor share the processors with it.
     init(path: String, force: Bool) throws(StoreError) {
         self.path = path
         state = Mutex(State(file: try SnapshotFile.reserve(at: path, force: force)))
         let begin: @Sendable () -> Void = { [self] in
+            usleep(Self.startOfProgram)
             state.withLock { state in
                 if !state.isBegun { try? state.file.write([], complete: false) }
             }
+            makeDraft()
         }
         if let thread = Unsafe.startThread(begin) { thread.detach() } else { begin() }
     }
+
+    /// Microseconds in which most programs have been loaded.
+    private static let startOfProgram: UInt32 = 20_000
 
     /// Makes `PROGRAM.PID.tmalloc` in the current directory. The program runs already, so a file of that name, from an older
     /// process with the same number, is left alone and the next free name taken.
@@ -69,19 +75,17 @@ final class OutputFile: Sendable {
             // A checkpoint that waited for a processor until the end came would undo it.
             if state.isOver { return }
             state.isBegun = true
-            var snapshots = snapshots
-            // A draft is gone once somebody else has written.
-            try state.file.write(&snapshots, complete: false, into: state.draft.take()) { _ in }
+            try state.file.write(snapshots, complete: false)
         }
     }
 
-    /// The last write is about to come: begins it in the background.
-    func prepare() {
-        Unsafe.startThread { [self] in
-            state.withLock { state in
-                if !state.isOver { state.draft = try? state.file.draft() }
-            }
-        }?.detach()
+    /// The last write is about to come: begins it in the background, if that was not done yet.
+    func prepare() { Unsafe.startThread { [self] in makeDraft() }?.detach() }
+
+    private func makeDraft() {
+        state.withLock { state in
+            if !state.isOver && state.draft == nil { state.draft = try? state.file.draft() }
+        }
     }
 
     /// The same for the last time. `name` is called half-way, and not when an error comes before.

@@ -85,13 +85,17 @@ import Testing
         #expect(scratch.names == ["a.tmalloc", "new.tmalloc"])
     }
 
-    @Test func `a draft that was begun early becomes the file's content`() throws {
-        let snapshot = Snapshot.random(seed: 18, size: 300)
+    @Test(arguments: [300, 20_000]) func `a draft that was begun early becomes the file's content, in memory unless that is large`(
+        size: Int
+    ) throws {
+        let snapshot = Snapshot.random(seed: 18, size: size)
         let file = try SnapshotFile.reserve(at: scratch("a.tmalloc"), force: false)
         let draft = try file.draft()
         #expect(throws: StoreError.empty(path: file.path)) { try SnapshotFile.read(file.path) }
         var snapshots = [snapshot]
-        try file.write(&snapshots, complete: true, into: draft) { _ in }
+        var isInMemory: Bool?
+        try file.write(&snapshots, complete: true, into: draft) { _ in isInMemory = bytes(of: file.path + ".part").isEmpty }
+        #expect(isInMemory == (size == 300))
         let read = try SnapshotFile.read(file.path)
         #expect(read.complete && read.snapshots.map { $0.differences(to: snapshot) } == [[]])
         #expect(scratch.names == ["a.tmalloc"])

@@ -45,7 +45,7 @@ import Testing
         let path = try path()
         defer { remove(path) }
         try OutputFile(path: path, force: false).remove()
-        usleep(20_000)
+        usleep(60_000)
         #expect(access(path, F_OK) != 0 && access(path + ".part", F_OK) != 0)
     }
 
