@@ -54,7 +54,8 @@ class Comparison:
             samples = {tracer.name: [] for tracer in tracers}
             rounds = self.rounds
             while len(samples[self.native.name]) < rounds:
-                for tracer in tracers:
+                # There and back: what a machine that slows down does to those who come later it does to each.
+                for tracer in tracers if len(samples[self.native.name]) % 2 == 0 else tracers[::-1]:
                     if len(samples[tracer.name]) < (tracer.most_rounds or rounds):
                         samples[tracer.name].append(self.sample(workload, tracer, folder, events))
                 done = samples[self.native.name]

@@ -4,35 +4,39 @@ import os
 import random
 import subprocess
 
-SQL = """
-create table items(id integer primary key, name text, place integer, amount real);
-with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < 120000)
-  insert into items select n, 'item ' || hex(n * 7919 % 100003), n % 997, n * 0.25 from numbers;
-create index by_name on items(name);
-select place, count(*), group_concat(name) from items group by place;
-select count(*) from items a join items b on a.place = b.id where a.name > 'item 3';
-select upper(name) || '/' || printf('%08.2f', amount) from items order by amount * 7919 % 10007 limit 40000;
-"""
-
-PYTHON = """
-import json, collections
-class Record:
-    def __init__(self, number):
-        self.name, self.tags, self.values = f'record {number}', [str(number % 97), str(number)], {'a': number, 'b': number / 3}
-records = [Record(number) for number in range(60000)]
-text = json.dumps([vars(record) for record in records])
-groups = collections.defaultdict(list)
-for record in json.loads(text):
-    groups[record['tags'][0]].append(sorted(record['values'].items()))
-print(len(groups), sum(len(word) for line in text.split('{') for word in line.split(',')))
-"""
-
 
 def write(folder, name, text):
     path = os.path.join(folder, name)
     with open(path, "w") as file:
         file.write(text)
     return path
+
+
+def sql(folder, items):
+    return write(folder, "in.sql", f"""
+create table items(id integer primary key, name text, place integer, amount real);
+with recursive numbers(n) as (select 1 union all select n + 1 from numbers where n < {items})
+  insert into items select n, 'item ' || hex(n * 7919 % 100003), n % 997, n * 0.25 from numbers;
+create index by_name on items(name);
+select place, count(*), group_concat(name) from items group by place;
+select count(*) from items a join items b on a.place = b.id where a.name > 'item 3';
+select upper(name) || '/' || printf('%08.2f', amount) from items order by amount * 7919 % 10007 limit {items // 3};
+""")
+
+
+def python(folder, records):
+    return write(folder, "work.py", f"""
+import json, collections
+class Record:
+    def __init__(self, number):
+        self.name, self.tags, self.values = f'record {{number}}', [str(number % 97), str(number)], {{'a': number, 'b': number / 3}}
+records = [Record(number) for number in range({records})]
+text = json.dumps([vars(record) for record in records])
+groups = collections.defaultdict(list)
+for record in json.loads(text):
+    groups[record['tags'][0]].append(sorted(record['values'].items()))
+print(len(groups), sum(len(word) for line in text.split('{{') for word in line.split(',')))
+""")
 
 
 def json_records(folder, count):

@@ -89,13 +89,14 @@ Measured beside other tools, in the same run, on the same work. `tools/bench --m
 
 ## Overview
 
-Machine: {machine}. Medians of {rounds} rounds, in which the tracers take turns; of {more} where the program runs for less than {short} s;
-DHAT runs once.{scale}
+Machine: {machine}. Medians of {rounds} rounds, in which the tracers take turns, there and back; of {more} where the program
+runs for less than {short} s. DHAT runs once.{scale}
 
 *Added* is the time beyond the native run's of the same round, from the start until the program, the tracer's command and its collector
 have ended; *ours/its* is our added time divided by that tool's: below 1, we are faster. CPU seconds are those of all these processes
 together. The program's memory is its largest resident size, shared memory included; so is the collector's. Before the rounds each
 workload runs once with an independent counter behind the tracer: a run whose figures differ by one allocation, free or byte, fails.
+*start* is a program that ends at once: what a tracer takes before and after any.
 *sampled* is `tracemalloc run --sample 512K`. jemalloc's profiler samples every 512 KiB on average, too, and replaces the allocator; the
 others record everything. *Collector bytes/block* are the collector's own memory, without the rings that it shares with the program: up
 to 24 MiB for programs that allocate faster than it takes their events.

@@ -72,7 +72,9 @@ def all_workloads(place, scale):
 
     sampled = ("heaptrack", "jemalloc")
     every = ("heaptrack", "DHAT", "jemalloc")
-    # Long enough that start and end of a tracer, tens of milliseconds to some hundred, are not what is measured.
+    # What a tracer takes before and after any program.
+    yield own("start", "start", "pairs.c", 1, 1, 1000, peers=sampled)
+    # All others are long enough that this, tens of milliseconds to some hundred, is not what is measured.
     for depth, pairs in ((1, 1e7), (20, 1e7), (50, 3e6), (100, 3e6)):
         yield own(f"pair-{depth}", "pairs", "pairs.c", depth, 1, scaled(pairs), peers=every if depth == 20 else ("heaptrack",))
     for threads in (2, 8):
@@ -83,20 +85,20 @@ def all_workloads(place, scale):
     yield own("realloc", "shapes", "reallocating.c", max(1, int(200 * scale)))
     yield own("recursion", "shapes", "recursing.c", scaled(1e6))
 
-    yield system("sqlite3", "sqlite3", lambda: [":memory:", f".read {place.input(inputs.write, 'in.sql', inputs.SQL)}"], peers=every)
+    yield system("sqlite3", "sqlite3", lambda: [":memory:", f".read {place.input(inputs.sql, scaled(480000))}"], peers=every)
     yield system("jq", "jq", lambda: [
-        "-S", "group_by(.group) | map({(.[0].group): map(.tags[0])})", place.input(inputs.json_records, scaled(60000))], peers=every)
-    yield system("git", "git", lambda: ["-C", place.input(inputs.git_repository, 60, max(20, int(400 * scale))), "log", "-p", "--stat"],
+        "-S", "group_by(.group) | map({(.[0].group): map(.tags[0])})", place.input(inputs.json_records, scaled(120000))], peers=every)
+    yield system("git", "git", lambda: ["-C", place.input(inputs.git_repository, 60, max(20, int(1600 * scale))), "log", "-p", "--stat"],
                  environment={"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_PAGER": "cat"}, peers=sampled)
     # By its path: another python3 on PATH may be a script.
-    yield system("python3", "/usr/bin/python3", lambda: ["-S", place.input(inputs.write, "work.py", inputs.PYTHON)],
+    yield system("python3", "/usr/bin/python3", lambda: ["-S", place.input(inputs.python, scaled(120000))],
                  environment={"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}, peers=sampled)
     yield system("clang++", "clang++", lambda: [
         "-std=c++20", "-O1", "-c", "-o", os.path.join(place.folder, "heavy.o"),
         place.input(inputs.heavy_cxx, max(1, int(8 * scale)))],
         # Its tables hash addresses, which differ from run to run.
         is_repeatable=False)
-    yield own("swift", "programs", "collections.swift", scaled(20000), peers=sampled,
+    yield own("swift", "programs", "collections.swift", scaled(80000), peers=sampled,
               # Otherwise the seed of the hash tables differs from run to run, and with it when they grow.
               environment={"SWIFT_DETERMINISTIC_HASHING": "1"})
     yield own("pipeline", "programs", "pipeline.cpp", scaled(40000), peers=sampled, is_repeatable=False)
