@@ -193,6 +193,18 @@ extension Unsafe {
         @inline(__always)
         func fetchTags(_ hash: UInt64) { tm_prefetch(tags.base + home(hash) &* 16) }
 
+        /// All of a chunk.
+        @inline(__always)
+        func fetch(_ chunk: Int) {
+            tm_prefetch(tags.base + chunk &* 16)
+            let blocks = UnsafeRawPointer(blocks.base + chunk &* Self.size)
+            var offset = 0
+            while offset < Self.size &* MemoryLayout<Block>.stride {
+                tm_prefetch(blocks + offset)
+                offset &+= 64
+            }
+        }
+
         /// Where the block probably is or, when `isNew`, will be.
         @inline(__always)
         private func likelySlot(_ hash: UInt64, isNew: Bool) -> Int {

@@ -17,6 +17,8 @@ extension Unsafe {
         private var moved = 0
         private var leftBehind = 0
         private var released = 0
+        /// Chunks of `table` for each of `former`, times 65536.
+        private var ratio = 0
         private var limit: Int
         private(set) var count = 0
         private let seed: UInt64
@@ -124,6 +126,7 @@ extension Unsafe {
             while former != nil { move() }
             let isSmall = table.number < Self.smallChunks
             guard let larger = Chunks(number: isSmall ? table.number / 2 * 3 : table.number / 4 * 5) else { return false }
+            ratio = (larger.number << 16) / table.number
             former = table
             table = larger
             limit = Self.limit(larger)
@@ -131,10 +134,19 @@ extension Unsafe {
             return true
         }
 
+        /// So many chunks are on their way when one is moved.
+        private static let fetchedAhead = 12
+
         /// Moves a chunk. The load of what is left rises to 0.87 at most until all are moved, since each block that comes moves
         /// the blocks of 14 slots.
         private mutating func move() {
             guard let former else { return }
+            // It comes in order, but between much else: the processor does not see it.
+            let next = moved &+ Self.fetchedAhead
+            if next < former.number {
+                former.fetch(next)
+                table.fetch((next &* ratio) >> 16)
+            }
             former.empty(moved) { block in
                 table.add(block, hash(block.address))
                 leftBehind &-= 1
