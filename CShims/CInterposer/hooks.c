@@ -104,8 +104,8 @@ TM_TRACED void *recorded_calloc(size_t count, size_t size) {
 TM_HOOK void *calloc(size_t count, size_t size) {
     uint64_t epoch = epoch_now();
     size_t whole;
-    if (is_off(epoch)) TM_BECOMES tm_real.calloc(count, size);
-    if (UNLIKELY(tm_thread.until_sample) && !__builtin_mul_overflow(count, size, &whole) && tm_is_passed_over(&tm_thread, whole, epoch))
+    if (is_off(epoch) || (UNLIKELY(tm_thread.until_sample) && !__builtin_mul_overflow(count, size, &whole) &&
+                          tm_is_passed_over(&tm_thread, whole, epoch)))
         TM_BECOMES tm_real.calloc(count, size);
     TM_BECOMES recorded_calloc(count, size);
 }

@@ -17,8 +17,6 @@ extension Unsafe {
         private var moved = 0
         private var leftBehind = 0
         private var released = 0
-        /// Chunks of `table` for each of `former`, times 65536.
-        private var ratio = 0
         private var limit: Int
         private(set) var count = 0
         private let seed: UInt64
@@ -126,7 +124,6 @@ extension Unsafe {
             while former != nil { move() }
             let isSmall = table.number < Self.smallChunks
             guard let larger = Chunks(number: isSmall ? table.number / 2 * 3 : table.number / 4 * 5) else { return false }
-            ratio = (larger.number << 16) / table.number
             former = table
             table = larger
             limit = Self.limit(larger)
@@ -145,7 +142,7 @@ extension Unsafe {
             let next = moved &+ Self.fetchedAhead
             if next < former.number {
                 former.fetch(next)
-                table.fetch((next &* ratio) >> 16)
+                table.fetch(next &* table.number / former.number)
             }
             former.empty(moved) { block in
                 table.add(block, hash(block.address))

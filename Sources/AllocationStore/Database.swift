@@ -23,7 +23,7 @@ final class Database {
         try run("\(Database.layout); PRAGMA synchronous=OFF; PRAGMA locking_mode=EXCLUSIVE")
     }
 
-    /// Makes one without a file, for filling and `write(to:)`.
+    /// Makes one without a file, for filling and `copy(to:)`.
     init(inMemory name: String) throws(StoreError) {
         (path, self.name, isWritten) = (":memory:", name, true)
         handle = try Database.open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MEMORY, name)
@@ -77,12 +77,13 @@ final class Database {
         guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else { throw failure() }
     }
 
-    /// The database as a file's content, into a file that is empty. Memory: a copy of it.
-    func write(to path: String) throws(StoreError) {
-        var size: sqlite3_int64 = 0
-        guard let bytes = sqlite3_serialize(handle, "main", &size, 0) else { throw .cannotWrite(path: name, reason: "out of memory") }
-        defer { sqlite3_free(bytes) }
-        try FileSystem.fill(path, with: [UInt8](UnsafeRawBufferPointer(start: bytes, count: Int(size))), for: name)
+    /// Copies all of it into the new, empty file at `path`, page by page.
+    func copy(to path: String) throws(StoreError) {
+        let file = try Database(writing: path, for: name)
+        guard let copy = sqlite3_backup_init(file.handle, "main", handle, "main") else { throw file.failure() }
+        sqlite3_backup_step(copy, -1)
+        // Says what went wrong in any step, and leaves it with the file.
+        guard sqlite3_backup_finish(copy) == SQLITE_OK else { throw file.failure() }
     }
 
     /// What SQLite's last error means.

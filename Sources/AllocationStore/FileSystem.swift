@@ -24,20 +24,6 @@ enum FileSystem {
         guard !meansFull(errno), ftruncate(descriptor, 0) == 0 else { throw writeFailure(name) }
     }
 
-    /// Gives an empty file its content.
-    static func fill(_ path: String, with bytes: [UInt8], for name: String) throws(StoreError) {
-        let descriptor = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC)
-        guard descriptor >= 0 else { throw writeFailure(name) }
-        defer { close(descriptor) }
-        var rest = bytes[...]
-        while !rest.isEmpty {
-            let count = write(descriptor, Array(rest), rest.count)
-            if count < 0 && errno == EINTR { continue }
-            guard count > 0 else { throw writeFailure(name) }
-            rest = rest.dropFirst(count)
-        }
-    }
-
     static func remove(_ path: String) { unlink(path) }
 
     /// Waits until the file is on the disk: some file systems only then tell that it is full.

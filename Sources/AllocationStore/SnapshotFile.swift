@@ -86,7 +86,7 @@ package struct SnapshotFile: Sendable {
 
     package func draft() throws(StoreError) -> Draft { Draft(writer: try Writer(Database(inMemory: path))) }
 
-    /// Rows that are put together in memory at most: some MiB, and twice that for a moment.
+    /// Rows that are put together in memory at most: some MiB.
     private static let mostRowsInMemory = 1 << 15
 
     private func write(
@@ -100,7 +100,7 @@ package struct SnapshotFile: Sendable {
             try writer.begin(snapshots, complete: complete)
             name(&snapshots)
             let database = try writer.end(snapshots)
-            if inMemory != nil { try database.write(to: part) }
+            if inMemory != nil { try database.copy(to: part) }
             // A machine that fails may lose a checkpoint, the program that it describes is gone as well. The end is kept.
             if complete { try FileSystem.synchronize(part) }
             try takePart(replaces: replaces)
