@@ -13,7 +13,7 @@ extension Unsafe {
         fileprivate var rows: [UInt64: UInt32] = [:]
 
         fileprivate init?(number: UInt32, seed: UInt64) {
-            guard let live = LiveTable(seed: seed, chunks: 16) else { return nil }
+            guard let live = LiveTable(seed: seed) else { return nil }
             self.number = number
             self.live = live
         }
@@ -35,10 +35,11 @@ extension Unsafe.Ledger {
             if row == 0 { return false }
             domains[index].rows[key(stack)] = UInt32(truncatingIfNeeded: row)
         }
-        guard domains[index].live.reserve() else { return false }
         let block = Unsafe.Block(
             address: address, size: size, row: UInt32(truncatingIfNeeded: row), generation: generation, birth: birth(clock))
-        if let old = domains[index].live.insert(block) { remove(old, from: index, clock: clock) }
+        var old: Unsafe.Block?
+        guard domains[index].live.insert(block, replacing: &old) else { return false }
+        if let old { remove(old, from: index, clock: clock) }
         let bytes = Int(size)
         let pointer = rows.rows.base + row
         pointer.pointee.savePeak(domains[index].totals.peakNumber)
@@ -79,7 +80,7 @@ extension Unsafe.Ledger {
             domains[index].totals.forgotten &+= domains[index].live.count
             domains[index].totals.currentBytes = 0
             domains[index].live.free()
-            domains[index].live = Unsafe.LiveTable(seed: seed, chunks: 16) ?? domains[index].live
+            domains[index].live = Unsafe.LiveTable(seed: seed) ?? domains[index].live
         }
     }
 

@@ -27,32 +27,24 @@ extension Unsafe.Ledger {
             tm_prefetch_to_read(far + 128)
         }
         let hasManyRows = rows.count > Self.fewRows
-        if live.table.former == nil {
-            fetchBlocks(events, mask, position, isMoving: false)
-            if hasManyRows { fetchRows(events, mask, position, isMoving: false) }
-        } else {
-            fetchBlocks(events, mask, position, isMoving: true)
-            if hasManyRows { fetchRows(events, mask, position, isMoving: true) }
-        }
+        fetchBlocks(events, mask, position)
+        if hasManyRows { fetchRows(events, mask, position) }
     }
 
     /// Tags of a live table that stay in the nearest cache, and rows that stay in the second one, which the collector often shares with
     /// the program: 32 KiB, and a megabyte.
-    private static let fewChunks = 1 << 11
+    private static let fewSegments = 32
     private static let fewRows = 1 << 13
 
-    /// Inlined twice, so that it is not asked for each event whether blocks are in two tables. Neither closures nor iterators: without
-    /// optimization they allocate, which in a program that links the collector is an event in turn.
+    /// Neither closures nor iterators: without optimization they allocate, which in a program that links the collector is an event in turn.
     @inline(__always)
-    private mutating func fetchBlocks(
-        _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, isMoving: Bool
-    ) {
+    private mutating func fetchBlocks(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
         let rowsEnd = position &+ 2 &* Self.fetchedTogether
         let slotsEnd = rowsEnd &+ Self.fetchedTogether
         let tagsEnd = slotsEnd &+ Self.fetchedTogether
         let noted = noted.base
         let isNursery = live.young.isInUse
-        let isLarge = live.table.table.number > Self.fewChunks
+        let isLarge = live.table.segmentCount > Self.fewSegments
         var place = slotsEnd
         while place != tagsEnd {
             let event = events + Int(truncatingIfNeeded: place & mask)
@@ -69,7 +61,7 @@ extension Unsafe.Ledger {
                 if isHere { continue }
                 if isLarge {
                     let hash = live.table.hash(address)
-                    chunks(hash, isMoving).fetchTags(hash)
+                    live.table.segment(hash).fetchTags(hash)
                 }
                 if !isAlive { continue }
                 wanted = live.young.block(young).address
@@ -77,7 +69,7 @@ extension Unsafe.Ledger {
                 continue
             }
             let hash = live.table.hash(wanted)
-            if isLarge { chunks(hash, isMoving).fetchTags(hash) }
+            if isLarge { live.table.segment(hash).fetchTags(hash) }
             // The lowest bit decides nothing, and tells it from none.
             note.pointee = hash | 1
         }
@@ -86,12 +78,12 @@ extension Unsafe.Ledger {
             let hash = noted[Int(truncatingIfNeeded: place & Self.notedMask)]
             let event = events + Int(truncatingIfNeeded: place & mask)
             place &+= 1
-            if hash != 0 { chunks(hash, isMoving).fetchSlot(hash, isNew: Self.isNew(event)) }
+            if hash != 0 { live.table.segment(hash).fetchSlot(hash, isNew: Self.isNew(event)) }
         }
     }
 
     @inline(__always)
-    private mutating func fetchRows(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64, isMoving: Bool) {
+    private mutating func fetchRows(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
         let rowsEnd = position &+ 2 &* Self.fetchedTogether
         var place = position &+ Self.fetchedTogether
         while place != rowsEnd {
@@ -101,13 +93,10 @@ extension Unsafe.Ledger {
             if Self.isNew(event) {
                 rows.fetch(row: rows.find(UInt32(truncatingIfNeeded: tm_load64(&event.pointee.stack_size))))
             } else if hash != 0 {
-                rows.fetch(row: chunks(hash, isMoving).likelyRow(hash))
+                rows.fetch(row: live.table.segment(hash).likelyRow(hash))
             }
         }
     }
-
-    @inline(__always)
-    private func chunks(_ hash: UInt64, _ isMoving: Bool) -> Unsafe.Chunks { isMoving ? live.table.place(hash) : live.table.table }
 
     @inline(__always)
     private static func isNew(_ event: UnsafeMutablePointer<tm_event>) -> Bool {

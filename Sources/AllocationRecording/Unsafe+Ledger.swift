@@ -139,8 +139,7 @@ extension Unsafe {
                     replace(block)
                     return true
                 }
-                guard live.table.reserve() else { return false }
-                live.table.add(block)
+                guard live.table.add(block) else { return false }
                 live.young.movedOn &+= 1
             }
             if live.table.mayContain(address), let old = live.table.remove(address) { replace(old) }
@@ -154,8 +153,9 @@ extension Unsafe {
                 if live.young.isAlive(place) { replace(takeYoung(place)) }
                 live.young.forget(place)
             }
-            guard live.table.reserve() else { return false }
-            if let old = live.table.insert(block) { replace(old) }
+            var old: Block?
+            guard live.table.insert(block, replacing: &old) else { return false }
+            if let old { replace(old) }
             return true
         }
 

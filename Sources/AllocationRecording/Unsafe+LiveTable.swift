@@ -2,47 +2,50 @@
 import CRecording
 
 extension Unsafe {
-    /// A hash table that grows by a quarter at a load of 0.8, 31 to 39 bytes a block (while it is small by half, to 47), and never stands
-    /// still to do so: while it grows there are two tables, and each block that is put in moves one chunk of the smaller one.
+    /// A hash table that grows piece by piece. A directory leads to segments of 896 slots, as in extendible hashing (Fagin et al., 1979);
+    /// as in a B*-tree (Knuth, volume 3, 6.2.4) two neighbors that are full become three, and one that is full first gives to a neighbor
+    /// that has much more room. That takes 10 µs, whatever the number of blocks.
     ///
-    ///     former  ░░░░░░░░░▓▓▓▓▓▓▓▓▓▓        ░ moved   ▓ still here: blocks with these hashes go here
-    ///     table   ▓▓▓▓▓▓▓▓▓▓▓▓▓░░░░░░░░░░░░░░           what is moved comes in order, memory is touched from its beginning to its end
+    ///     directory   │A│A│A│A│A│A│A│A│B│B│B│B│B│B│B│     a slot is a range of hashes
+    ///                 │A│A│A│A│A│N│N│N│N│N│B│B│B│B│B│     A is full, B nearly: a new one gets a third of the hashes of both
     ///
-    /// To move a million blocks at once takes 50 ms, in which the program fills its ring and waits.
+    /// To move a million blocks at once would take 50 ms, in which the program fills its ring and waits. Segments have unequal ranges of
+    /// hashes, so they are not all full at the same time and half empty soon after: a block costs 34 to 38 bytes at any time.
     struct LiveTable {
-        /// Where blocks are, and where they were before it.
-        private(set) var table: Chunks
-        private(set) var former: Chunks?
-        /// How many chunks of `former` have been emptied, and how many blocks are left in it.
-        private var moved = 0
-        private var leftBehind = 0
-        private var released = 0
-        private var limit: Int
+        private var directory: Pages<Segment>
+        private var slots: Int
+        private var slabs: [Pages<UInt8>] = []
+        /// How much of the last slab has been taken.
+        private var taken = 0
+        private var spare: Segment?
         private(set) var count = 0
+        private(set) var segmentCount = 0
         private let seed: UInt64
 
-        init?(seed: UInt64, chunks: Int = 256) {
-            guard let table = Chunks(number: chunks) else { return nil }
-            self.table = table
+        /// Slots of the first segments.
+        private static let shares = [8, 9, 10, 11]
+
+        init?(seed: UInt64) {
+            slots = Self.shares.reduce(0, +)
+            guard let directory = Pages<Segment>(capacity: slots) else { return nil }
+            self.directory = directory
             self.seed = seed
-            limit = Self.limit(table)
+            var slot = 0
+            for share in Self.shares {
+                guard let segment = newSegment() else {
+                    free()
+                    return nil
+                }
+                set(slot..<slot + share, segment)
+                slot += share
+            }
         }
 
-        /// 1.4 MiB.
-        private static let smallChunks = 4096
-
-        private static func limit(_ table: Chunks) -> Int { table.number * Chunks.size / 5 * 4 }
-
-        /// While it grows, what has been touched of the one table and is left of the other.
-        var byteCount: Int {
-            guard let former else { return table.byteCount }
-            return former.byteCount / former.number * (former.number - released) + table.byteCount / former.number
-                * min(moved, former.number)
-        }
+        var byteCount: Int { segmentCount * Segment.byteCount + directory.byteCount }
 
         func free() {
-            table.free()
-            former?.free()
+            directory.free()
+            for slab in slabs { slab.free() }
         }
 
         /// The seed keeps a program from choosing addresses that all meet in one chunk.
@@ -53,140 +56,184 @@ extension Unsafe {
             return hash &* 0xd6e8_feb8_6659_fd93
         }
 
-        /// Where a block with this hash probably is, and where a new one goes.
+        /// The slot of the directory.
         @inline(__always)
-        func place(_ hash: UInt64) -> Chunks {
-            if let former, former.home(hash) >= moved { return former }
-            return table
+        private func home(_ hash: UInt64) -> Int {
+            Int(truncatingIfNeeded: hash.multipliedFullWidth(by: UInt64(truncatingIfNeeded: slots)).high)
         }
+
+        /// Where a block with this hash is, or goes.
+        @inline(__always)
+        func segment(_ hash: UInt64) -> Segment { directory.base[home(hash)] }
 
         // MARK: Changes
 
-        /// Puts a block in. The block that had the address before, if any, is replaced and returned.
-        /// Call `reserve` before, it makes the room.
+        /// Puts a block in. The block that had the address before, if any, is replaced, and becomes `old`. False: memory is short.
         @inline(__always)
-        mutating func insert(_ block: Block) -> Block? {
+        mutating func insert(_ block: Block, replacing old: inout Block?) -> Bool {
             let hash = hash(block.address)
-            if former != nil { return insertWhileMoving(block, hash) }
-            if let old = table.replace(block, hash) { return old }
-            table.add(block, hash)
-            count &+= 1
-            return nil
+            old = segment(hash).replace(block, hash)
+            return old != nil || add(block, hash)
         }
 
-        /// Puts a block in whose address is not there.
-        /// Call `reserve` before, it makes the room.
+        /// Puts a block in whose address is not there. False: memory is short.
         @inline(__always)
-        mutating func add(_ block: Block) {
-            let hash = hash(block.address)
-            if former != nil { return addWhileMoving(block, hash) }
-            table.add(block, hash)
+        mutating func add(_ block: Block) -> Bool { add(block, hash(block.address)) }
+
+        @inline(__always)
+        private mutating func add(_ block: Block, _ hash: UInt64) -> Bool {
+            if !segment(hash).add(block, hash, reach: Self.reach) && !addFar(block, hash) { return false }
             count &+= 1
+            return true
         }
 
         /// Takes a block out.
         @inline(__always)
         mutating func remove(_ address: UInt64) -> Block? {
             let hash = hash(address)
-            if former != nil { return removeWhileMoving(address, hash) }
-            guard let block = table.remove(address, hash) else { return nil }
+            guard let block = segment(hash).remove(address, hash) else { return nil }
             count &-= 1
             return block
         }
 
         func block(at address: UInt64) -> Block? {
             let hash = hash(address)
-            return table.block(at: address, hash) ?? former?.block(at: address, hash)
+            return segment(hash).block(at: address, hash)
         }
 
         /// False: it does not. Nearly always right when true.
         @inline(__always)
         func mayContain(_ address: UInt64) -> Bool {
             let hash = hash(address)
-            return table.mayContain(hash) || former?.mayContain(hash) == true
+            return segment(hash).mayContain(hash)
         }
 
         func contains(_ address: UInt64) -> Bool { block(at: address) != nil }
 
         func visit(_ body: (Block) -> Void) {
-            for chunk in 0..<table.number { table.visit(chunk, body) }
-            guard let former else { return }
-            for chunk in 0..<former.number { former.visit(chunk, body) }
+            var slot = 0
+            while slot < slots {
+                directory[slot].visit(body)
+                slot = range(slot).upperBound
+            }
         }
 
         // MARK: Growing
 
-        @inline(__always)
-        mutating func reserve() -> Bool { count < limit || grow() }
+        /// A block that finds so many chunks full is when it is asked whether the segment is: one of six near the limit, one of a hundred
+        /// at 0.75. To keep a count of each segment would be another miss for each block.
+        private static let reach = 4
+        /// 0.88
+        private static let mostFull = Segment.capacity * 88 / 100
 
         @inline(never)
-        private mutating func grow() -> Bool {
-            while former != nil { move() }
-            let isSmall = table.number < Self.smallChunks
-            guard let larger = Chunks(number: isSmall ? table.number / 2 * 3 : table.number / 4 * 5) else { return false }
-            former = table
-            table = larger
-            limit = Self.limit(larger)
-            (moved, released, leftBehind) = (0, 0, count)
+        private mutating func addFar(_ block: Block, _ hash: UInt64) -> Bool {
+            // When memory is short it fills up.
+            if segment(hash).count >= Self.mostFull { _ = grow(hash) }
+            return segment(hash).add(block, hash, reach: Segment.chunkCount)
+        }
+
+        /// Makes more room for blocks with hashes like this one. False: memory is short.
+        private mutating func grow(_ hash: UInt64) -> Bool {
+            let full = range(home(hash))
+            let neighbors = [full.lowerBound - 1, full.upperBound].filter { 0..<slots ~= $0 }.map(range).sorted { $0.count < $1.count }
+            guard let smallest = neighbors.first, let largest = neighbors.last else { return false }
+            if smallest.count * 10 < full.count * 7 { return even(full, smallest) }
+            let (lower, upper) = full.lowerBound < largest.lowerBound ? (full, largest) : (largest, full)
+            let third = (lower.count + upper.count) / 3
+            if third < Self.fewSlots { return doubleDirectory() && grow(hash) }
+            guard let new = newSegment() else { return false }
+            let middle = min(lower.lowerBound + third, lower.upperBound)..<max(upper.upperBound - third, upper.lowerBound)
+            if move(middle, from: directory[lower.lowerBound], to: new) && move(middle, from: directory[upper.lowerBound], to: new) {
+                set(middle, new)
+                return true
+            }
+            // Nearly all hashes are among a third of them: not by chance.
+            _ = move(lower, from: new, to: directory[lower.lowerBound]) && move(upper, from: new, to: directory[upper.lowerBound])
+            spare = new
+            return false
+        }
+
+        /// A neighbor gets so much of a segment's range that both have half.
+        private func even(_ full: Range<Int>, _ neighbor: Range<Int>) -> Bool {
+            let given = (full.count - neighbor.count + 1) / 2
+            let isAbove = neighbor.lowerBound > full.lowerBound
+            let slots = isAbove ? full.upperBound - given..<full.upperBound : full.lowerBound..<full.lowerBound + given
+            let (from, to) = (directory[full.lowerBound], directory[neighbor.lowerBound])
+            if move(slots, from: from, to: to) {
+                set(slots, to)
+                return true
+            }
+            _ = move(slots, from: to, to: from)
+            return false
+        }
+
+        /// False: the other one is full, not all have been moved.
+        private func move(_ slots: Range<Int>, from segment: Segment, to other: Segment) -> Bool {
+            let first = firstHash(slots.lowerBound)
+            return segment.move(to: other, from: first, firstHash(slots.upperBound) &- first, hash: hash)
+        }
+
+        /// The least hash that leads to a slot, or past the last one: 0.
+        private func firstHash(_ slot: Int) -> UInt64 {
+            if slot == slots { return 0 }
+            let (quotient, remainder) = UInt64(slots).dividingFullWidth((UInt64(slot), 0))
+            return remainder == 0 ? quotient : quotient + 1
+        }
+
+        /// The slots that lead to the same segment as this one.
+        private func range(_ slot: Int) -> Range<Int> {
+            let segment = directory[slot]
+            var (first, end) = (slot, slot + 1)
+            while first > 0 && directory[first - 1] == segment { first -= 1 }
+            while end < slots && directory[end] == segment { end += 1 }
+            return first..<end
+        }
+
+        private func set(_ slots: Range<Int>, _ segment: Segment) {
+            for slot in slots { directory[slot] = segment }
+        }
+
+        /// An empty one, not in the directory. Nil when memory is short.
+        private mutating func newSegment() -> Segment? {
+            if let spare {
+                self.spare = nil
+                return spare
+            }
+            if slabs.isEmpty || slabs[slabs.count - 1].byteCount - taken < Segment.byteCount {
+                guard let slab = Pages<UInt8>(capacity: nextSlab) else { return nil }
+                slabs.append(slab)
+                taken = 0
+            }
+            defer {
+                taken += Segment.byteCount
+                segmentCount += 1
+            }
+            return Segment(UnsafeMutableRawPointer(slabs[slabs.count - 1].base + taken))
+        }
+
+        /// Ranges that are smaller cannot be divided well.
+        private static let fewSlots = 4
+        /// On average.
+        private static let manySlots = 64
+
+        private static let hugePage = 2 << 20
+
+        /// Memory that was never touched costs nothing but addresses; from huge pages on it is touched by these.
+        private var nextSlab: Int {
+            let size = segmentCount * Segment.byteCount
+            if size < Self.hugePage { return max(size, 8 * Segment.byteCount) }
+            return max(size / 8 / Self.hugePage, 1) * Self.hugePage
+        }
+
+        /// Each slot becomes two. False also where ranges have become so small that hashes cannot be distributed by chance.
+        private mutating func doubleDirectory() -> Bool {
+            guard slots < segmentCount * Self.manySlots, let larger = Pages<Segment>(capacity: slots * 2) else { return false }
+            for slot in 0..<slots * 2 { larger[slot] = directory[slot / 2] }
+            directory.free()
+            directory = larger
+            slots *= 2
             return true
-        }
-
-        /// So many chunks are on their way when one is moved.
-        private static let fetchedAhead = 12
-
-        /// Moves a chunk. The load of what is left rises to 0.87 at most until all are moved, since each block that comes moves
-        /// the blocks of 14 slots.
-        private mutating func move() {
-            guard let former else { return }
-            // It comes in order, but between much else: the processor does not see it.
-            let next = moved &+ Self.fetchedAhead
-            if next < former.number {
-                former.fetch(next)
-                table.fetch(next &* table.number / former.number)
-            }
-            former.empty(moved) { block in
-                table.add(block, hash(block.address))
-                leftBehind &-= 1
-            }
-            moved &+= 1
-            if leftBehind == 0 || moved == former.number {
-                former.free()
-                self.former = nil
-            } else if moved &- released >= max(1024, former.number / 64) {
-                former.release(released..<moved)
-                released = moved
-            }
-        }
-
-        @inline(never)
-        private mutating func insertWhileMoving(_ block: Block, _ hash: UInt64) -> Block? {
-            let old = removeWhileMoving(block.address, hash)
-            addWhileMoving(block, hash)
-            return old
-        }
-
-        @inline(never)
-        private mutating func addWhileMoving(_ block: Block, _ hash: UInt64) {
-            // Not into chunks that have been emptied: their memory is given back.
-            if let former, former.home(hash) >= moved, former.add(block, hash, wraps: false) {
-                leftBehind &+= 1
-            } else {
-                table.add(block, hash)
-            }
-            count &+= 1
-            move()
-        }
-
-        @inline(never)
-        private mutating func removeWhileMoving(_ address: UInt64, _ hash: UInt64) -> Block? {
-            if let block = table.remove(address, hash) {
-                count &-= 1
-                return block
-            }
-            guard let former, let block = former.remove(address, hash) else { return nil }
-            count &-= 1
-            leftBehind &-= 1
-            return block
         }
     }
 }

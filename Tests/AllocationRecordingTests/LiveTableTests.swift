@@ -29,8 +29,8 @@ import Testing
             if addresses.count < most && (addresses.isEmpty || step < most || Bool.random(using: &random)) {
                 let address = UInt64.random(in: 1...UInt64(most) * 3, using: &random) << 4
                 let size = random.next() >> 20
-                guard table.reserve() else { throw RecordingError.outOfMemory(needed: "a test") }
-                let old = table.insert(block(address, size))
+                var old: Unsafe.Block?
+                guard table.insert(block(address, size), replacing: &old) else { throw RecordingError.outOfMemory(needed: "a test") }
                 if old.map({ UInt64($0.size) }) != model[address] { Issue.record("insert at step \(step), seed \(seed)") }
                 if model.updateValue(size, forKey: address) == nil { addresses.append(address) }
             } else {
@@ -53,9 +53,54 @@ import Testing
         var table = try #require(Unsafe.LiveTable(seed: 1))
         defer { table.free() }
         for address in 1...UInt64(200_000) {
-            guard table.reserve() else { throw RecordingError.outOfMemory(needed: "a test") }
-            _ = table.insert(block(address << 4, 8))
+            guard table.add(block(address << 4, 8)) else { throw RecordingError.outOfMemory(needed: "a test") }
             if address >= 10_000 && address % 1000 == 0 { #expect(table.byteCount / table.count <= (address < 100_000 ? 48 : 40)) }
         }
+    }
+
+    /// Slots are the first directory's: ranges of hashes.
+    private func addresses(_ count: Int, in slots: Range<UInt64>, of table: Unsafe.LiveTable, using random: inout Seeded) -> [UInt64] {
+        var result: Set<UInt64> = []
+        while result.count < count {
+            let address = (random.next() >> 20) << 4
+            if slots.contains(table.hash(address).multipliedFullWidth(by: 38).high) { result.insert(address) }
+        }
+        return Array(result)
+    }
+
+    struct Crowd {
+        var count: Int
+        var slots: Range<UInt64>
+        var mostKept: Int
+    }
+
+    @Test(arguments: [
+        // On both sides of the border between the last two segments: they cannot become three.
+        [Crowd(count: 700, slots: 24..<27, mostKept: 700), Crowd(count: 950, slots: 27..<31, mostKept: 896)],
+        [Crowd(count: 20_000, slots: 0..<1, mostKept: 19_999)], [Crowd(count: 20_000, slots: 37..<38, mostKept: 19_999)],
+    ]) func `blocks whose hashes are nearly alike are kept as long as there is room, and then refused`(crowds: [Crowd]) throws {
+        let seed = UInt64.random(in: 0 ... .max)
+        var random = Seeded(state: seed)
+        var table = try #require(Unsafe.LiveTable(seed: random.next()))
+        defer { table.free() }
+        var kept: [UInt64] = []
+        for crowd in crowds {
+            let before = kept.count
+            for address in addresses(crowd.count, in: crowd.slots, of: table, using: &random) where table.add(block(address, address >> 8))
+            {
+                kept.append(address)
+            }
+            #expect((700...crowd.mostKept).contains(kept.count - before), "seed \(seed)")
+        }
+        #expect(table.count == kept.count)
+        for address in kept where table.block(at: address)?.size != Int(address >> 8) {
+            Issue.record("\(address) is not there, seed \(seed)")
+        }
+        var seen = 0
+        table.visit { _ in seen += 1 }
+        #expect(seen == kept.count, "seed \(seed)")
+        #expect(table.byteCount < 4 << 20, "seed \(seed)")
+        for address in kept where table.remove(address) == nil { Issue.record("\(address) cannot be removed, seed \(seed)") }
+        #expect(table.count == 0)
     }
 }
