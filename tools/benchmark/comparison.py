@@ -32,8 +32,8 @@ class Row:
     samples: list = field(default_factory=list)
 
 
-# Seconds. What takes less, a few milliseconds of the machine's own change more: it is run about twice as often.
-SHORT = 2
+# Seconds. What takes less, a machine that is shared changes more from one run to the next: it is run about twice as often.
+SHORT = 4
 
 
 def rounds_of_short(rounds):
