@@ -10,7 +10,7 @@ extension Unsafe {
     ///                 │A│A│A│A│A│N│N│N│N│N│B│B│B│B│B│     A is full, B nearly: a new one gets a third of the hashes of both
     ///
     /// To move a million blocks at once would take 50 ms, in which the program fills its ring and waits. Segments have unequal ranges of
-    /// hashes, so they are not all full at the same time and half empty soon after: a block costs 34 to 38 bytes at any time.
+    /// hashes, so they are not all full at the same time and half empty soon after: a block costs 33.6 to 37.5 bytes at any time.
     struct LiveTable {
         private var directory: Pages<Segment>
         private var slots: Int
@@ -123,8 +123,8 @@ extension Unsafe {
         /// A block that finds so many chunks full is when it is asked whether the segment is: one of six near the limit, one of a hundred
         /// at 0.75. To keep a count of each segment would be another miss for each block.
         private static let reach = 4
-        /// 0.88
-        private static let mostFull = Segment.capacity * 88 / 100
+        /// 0.9
+        private static let mostFull = Segment.capacity * 90 / 100
 
         @inline(never)
         private mutating func addFar(_ block: Block, _ hash: UInt64) -> Bool {
