@@ -373,8 +373,8 @@ struct Nap {
     private static let longest: UInt64 = 50_000_000
     private static let whenWaiting: UInt64 = 1_000_000
     /// Some hundred events: rounds of 20 µs fit into the pauses that others make who share a processor with the collector. A server and
-    /// its client on two processors keep four points more of their requests than with rounds of 100 µs, four times as seldom, although
-    /// these need a tenth less processor time.
+    /// its client on two processors kept more of their requests in three series of four than with rounds of 100 µs, and as many in the
+    /// fourth; it takes a tenth more processor time.
     private static let fewEvents = 0.015
 
     mutating func after(fill: Double, someoneWaits: Bool) -> UInt64 {

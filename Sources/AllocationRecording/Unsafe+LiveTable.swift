@@ -17,6 +17,7 @@ extension Unsafe {
         private var slabs: [Pages<UInt8>] = []
         /// How much of the last slab has been taken.
         private var taken = 0
+        /// An empty segment that was made and could not be used.
         private var spare: Segment?
         private(set) var count = 0
         private(set) var segmentCount = 0
@@ -36,8 +37,10 @@ extension Unsafe {
                     free()
                     return nil
                 }
-                set(slot..<slot + share, segment)
-                slot += share
+                for _ in 0..<share {
+                    directory[slot] = segment
+                    slot += 1
+                }
             }
         }
 
@@ -143,13 +146,12 @@ extension Unsafe {
             let third = (lower.count + upper.count) / 3
             if third < Self.fewSlots { return doubleDirectory() && grow(hash) }
             guard let new = newSegment() else { return false }
-            let middle = min(lower.lowerBound + third, lower.upperBound)..<max(upper.upperBound - third, upper.lowerBound)
-            if move(middle, from: directory[lower.lowerBound], to: new) && move(middle, from: directory[upper.lowerBound], to: new) {
-                set(middle, new)
-                return true
+            let fromLower = min(lower.lowerBound + third, lower.upperBound)..<lower.upperBound
+            if move(fromLower, to: new) {
+                if move(upper.lowerBound..<max(upper.upperBound - third, upper.lowerBound), to: new) { return true }
+                // Nearly all hashes are among a third of them: not by chance.
+                _ = move(fromLower, to: directory[lower.lowerBound])
             }
-            // Nearly all hashes are among a third of them: not by chance.
-            _ = move(lower, from: new, to: directory[lower.lowerBound]) && move(upper, from: new, to: directory[upper.lowerBound])
             spare = new
             return false
         }
@@ -159,19 +161,20 @@ extension Unsafe {
             let given = (full.count - neighbor.count + 1) / 2
             let isAbove = neighbor.lowerBound > full.lowerBound
             let slots = isAbove ? full.upperBound - given..<full.upperBound : full.lowerBound..<full.lowerBound + given
-            let (from, to) = (directory[full.lowerBound], directory[neighbor.lowerBound])
-            if move(slots, from: from, to: to) {
-                set(slots, to)
-                return true
-            }
-            _ = move(slots, from: to, to: from)
-            return false
+            return move(slots, to: directory[neighbor.lowerBound])
         }
 
-        /// False: the other one is full, not all have been moved.
-        private func move(_ slots: Range<Int>, from segment: Segment, to other: Segment) -> Bool {
+        /// Slots of one segment lead to another one, which gets their blocks. False: they do not all fit in, nothing has been moved.
+        private func move(_ slots: Range<Int>, to other: Segment) -> Bool {
+            let segment = directory[slots.lowerBound]
             let first = firstHash(slots.lowerBound)
-            return segment.move(to: other, from: first, firstHash(slots.upperBound) &- first, hash: hash)
+            let width = firstHash(slots.upperBound) &- first
+            if !segment.move(to: other, from: first, width, hash: hash) {
+                _ = other.move(to: segment, from: first, width, hash: hash)
+                return false
+            }
+            for slot in slots { directory[slot] = other }
+            return true
         }
 
         /// The least hash that leads to a slot, or past the last one: 0.
@@ -188,10 +191,6 @@ extension Unsafe {
             while first > 0 && directory[first - 1] == segment { first -= 1 }
             while end < slots && directory[end] == segment { end += 1 }
             return first..<end
-        }
-
-        private func set(_ slots: Range<Int>, _ segment: Segment) {
-            for slot in slots { directory[slot] = segment }
         }
 
         /// An empty one, not in the directory. Nil when memory is short.

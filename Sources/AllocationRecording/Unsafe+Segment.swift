@@ -43,7 +43,7 @@ extension Unsafe {
     /// One comparison of 16 tags finds a block or its absence, without a branch for each slot: with random addresses it is
     /// mispredicted branches that cost most. A chunk counts the blocks that had to go past it to the next, so a search knows
     /// when to stop and deletion leaves no tombstones.
-    struct Segment: BitwiseCopyable {
+    struct Segment: BitwiseCopyable, Equatable {
         private let tags: UnsafeMutablePointer<UInt8>
 
         static let chunkCount = 64
@@ -64,9 +64,6 @@ extension Unsafe {
         private var blocks: UnsafeMutablePointer<Block> {
             UnsafeMutableRawPointer(tags + Self.chunkCount &* 16).assumingMemoryBound(to: Block.self)
         }
-
-        @inline(__always)
-        static func == (one: Segment, other: Segment) -> Bool { one.tags == other.tags }
 
         /// The chunk where a block goes if it has room. The upper half of the hash has led to this segment.
         @inline(__always)
@@ -134,12 +131,7 @@ extension Unsafe {
                 chunk = next(chunk)
                 free = match(chunk, 0)
             }
-            var passed = home
-            while passed != chunk {
-                let overflow = tags + (passed &* 16 &+ Self.overflow)
-                if overflow.pointee != Self.mostOverflow { overflow.pointee &+= 1 }
-                passed = next(passed)
-            }
+            countPassing(home, chunk, 1)
             tags[chunk &* 16 &+ free.trailingZeroBitCount] = tag(hash)
             blocks[slot(chunk, free)] = block
             return true
@@ -156,10 +148,16 @@ extension Unsafe {
         @inline(__always)
         private func clear(_ chunk: Int, _ place: Int, _ hash: UInt64) {
             tags[chunk &* 16 &+ place] = 0
-            var passed = home(hash)
+            countPassing(home(hash), chunk, -1)
+        }
+
+        /// A block that goes past all chunks from `home` to the one before `chunk` comes or goes.
+        @inline(__always)
+        private func countPassing(_ home: Int, _ chunk: Int, _ change: Int8) {
+            var passed = home
             while passed != chunk {
                 let overflow = tags + (passed &* 16 &+ Self.overflow)
-                if overflow.pointee != Self.mostOverflow { overflow.pointee &-= 1 }
+                if overflow.pointee != Self.mostOverflow { overflow.pointee &+= UInt8(bitPattern: change) }
                 passed = next(passed)
             }
         }

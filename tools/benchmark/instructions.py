@@ -17,7 +17,7 @@ TOLERANCE = 0.05
 TRACED_PAIRS, COLLECTOR_PAIRS = 10000, 40000
 # As callgrind_annotate names functions.
 TRACED = re.compile(r":(?:malloc|free|recorded_(?:malloc|free)|tm_unwinder_stack) \[.*libtracemalloc")
-COLLECTOR = re.compile(r":\S*AllocationRecording6UnsafeO\S*(?:Merge|Ledger|LiveTable|StackRows)\S* \[")
+COLLECTOR = re.compile(r":\S*AllocationRecording6UnsafeO\S*(?:Merge|Ledger|LiveTable|Segment|StackRows)\S* \[")
 
 
 def measure(executable, place):
