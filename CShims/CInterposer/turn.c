@@ -59,7 +59,10 @@ __attribute__((noinline)) uint64_t tm_turn_read_clock(struct tm_turn_of_thread *
         // A thread that cannot have the turn takes it from others all the same: 0 is TM_TURN_NOBODY.
         if (seen == TM_TURN_ALL ? !tries && tries_again(thread, turn) : !thread->number || seen != thread->number)
             wanted = tries > TRIES_MAX || tm_load32(&turn->quick) > QUICK_MAX ? TM_TURN_ALL : thread->number;
-        if (wanted != seen) __atomic_store_n(&turn->holder, wanted, __ATOMIC_SEQ_CST);
+        if (wanted != seen) {
+            tm_add64(&turn->takes, 1);
+            __atomic_store_n(&turn->holder, wanted, __ATOMIC_SEQ_CST);
+        }
         uint64_t time = read_clock();
         // The upper bit of a clock is 0: the place depends on the time only so that the look comes after it.
         if (tm_load64(&turn->holder + (time >> 63)) != wanted) continue;

@@ -15,7 +15,8 @@
 // turn. If one event happens before another, so do their looks, and times follow the looks.
 //
 // Where threads take the turn from each other all the time it belongs to all of them (TM_TURN_ALL), and each event reads
-// the clock. The collector takes the turn back in each of its rounds: what it finds published is older than what is not.
+// the clock. The collector takes the turn back now and then: what it finds published is older than what is not. In between
+// it only looks whether the turn has changed hands (TurnWatch.swift): to ask all threads interrupts each of them.
 // The holder reads the clock now and then all the same, and each time when its events come slowly: lifetimes need it.
 #ifndef TM_TURN_H
 #define TM_TURN_H

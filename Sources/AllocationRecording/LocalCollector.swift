@@ -139,7 +139,8 @@ package final class LocalCollector: Sendable {
                 inbox.questions = []
                 return inbox.isPaused
             }
-            let fill = recording.round()
+            // Answers need every event that is older than the question.
+            let fill = waiting.isEmpty ? recording.quickRound() : recording.round()
             let isOver = recording.isOver
             // One answer, then the rings again: threads wait for room meanwhile, and snapshots take their time.
             if let next = waiting.firstIndex(where: { $0.clock <= recording.settled || isOver }) {

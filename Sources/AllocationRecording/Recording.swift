@@ -34,12 +34,13 @@ final class Recording {
     private(set) var someoneWaits = false
 
     private let usesSharedClock: Bool
-    private let fencesItself: Bool
+    let fencesItself: Bool
     let files: ProcessFiles
     /// Nil where nobody knows objects.
     private(set) var objects: ObjectObserver?
     /// The time up to which the last round knew of every event of a ring at rest.
-    private var lastRound: UInt64 = 0
+    var lastRound: UInt64 = 0
+    var turnWatch = TurnWatch()
     private var lastSweep: UInt64 = 0
     private var lastRingsUsed = 0
     /// Threads that a sweep has seen alive, where the program's numbers are not ours.
@@ -54,7 +55,7 @@ final class Recording {
     var threadNames: [ThreadName] = []
     var nextNaming = UInt64.max
     /// What each ring's owners had said when the last one ended.
-    private var countedTails: [UInt64] = []
+    var countedTails: [UInt64] = []
 
     /// A recording is found within this time of its start, however busy the machine is.
     private static let latestArrival: UInt64 = 10_000_000_000
@@ -102,22 +103,34 @@ final class Recording {
 
     // MARK: A round
 
+    /// What is published, up to where it is in order.
+    struct Published {
+        /// How full the fullest ring was, 0...1.
+        var fill = 0.0
+        /// Events up to this time can be taken.
+        var horizon = UInt64.max
+        /// No event up to this time is missing.
+        var settled = UInt64.max
+    }
+
     /// Takes everything that is certainly in order by now. Returns how full the fullest ring was, 0...1; 0 when nothing could
     /// be taken. No event after `limit` is taken.
-    func round(upTo limit: UInt64 = .max) -> Double {
-        if isOver { return 0 }
+    func round(upTo limit: UInt64 = .max) -> Double { isOver ? 0 : take(readRings(upTo: limit), at: SystemCalls.monotonic()) }
+
+    /// The same in a fraction of the time while one thread writes alone: the other threads are not asked, and the last events, which may
+    /// have the time of one to come, are not `settled`.
+    func quickRound() -> Double {
         let time = SystemCalls.monotonic()
-        let clock = region.now()
-        // Makes each running thread of the program show its claim, or take its time after `clock`.
-        tm_turn_take_back(turn)
-        if fencesItself { tm_fence() } else { _ = tm_membarrier_global() }
-        let rings = readRings(clock: clock, isFinal: false)
-        guard !isOver else { return 0 }
-        let horizon = min(clock &- 1, rings.horizon, max(limit, settled))
+        if isOver || fencesItself || time &- lastLook >= Self.sweepEvery { return round() }
+        guard let published = readRingsBesideWriter() else { return round() }
+        return take(published, at: time)
+    }
+
+    private func take(_ published: Published, at time: UInt64) -> Double {
+        if isOver { return 0 }
         let before = merge.ledger.totals.events
-        drain(horizon: horizon, time: time)
-        lastRound = clock &- 1
-        settled = horizon
+        drain(published, time: time)
+        settled = max(settled, published.settled)
         if isOver { return 0 }
         objects?.read(&merge.ledger.probes, region: region)
         serveRings(time: time)
@@ -125,9 +138,9 @@ final class Recording {
         nameThreads(at: time)
         if time &- lastLook >= Self.sweepEvery {
             look(at: time)
-            addPoints(before: horizon, time: time)
+            addPoints(before: published.horizon, time: time)
         }
-        return merge.ledger.totals.events == before ? 0 : rings.fill
+        return merge.ledger.totals.events == before ? 0 : published.fill
     }
 
     /// Takes every event that is older than this call, for an answer that includes them. A thread that stands still while it
@@ -156,8 +169,8 @@ final class Recording {
     func end(at time: UInt64) {
         if endMonotonic == nil { endMonotonic = time }
         guard !isOver else { return }
-        _ = readRings(clock: .max, isFinal: true)
-        if !isOver { drain(horizon: .max, time: time) }
+        let published = readRings(clock: .max, isFinal: true)
+        if !isOver { drain(published, time: time) }
         for ring in 0..<merge.cursorCount { merge.ledger.dropReleases(ring: ring) }
         for ring in 0..<merge.cursorCount { countThread(ring) }
         isOver = true
@@ -211,66 +224,11 @@ final class Recording {
 
     // MARK: Rings
 
-    /// Looks which events are published; the horizon is the time before which none is missing.
-    private func readRings(clock: UInt64, isFinal: Bool) -> (fill: Double, horizon: UInt64) {
-        var fill = 0.0
-        var horizon = UInt64.max
-        for index in 0..<region.ringsUsed {
-            if index >= merge.cursorCount {
-                guard addCursor(index) else { break }
-                // Rings that did not exist in the last round hold nothing older than that.
-                merge.cursors.base[index].floor = lastRound
-                countedTails.append(merge.cursors[index].said)
-            }
-            let cursor = merge.cursors.base + index
-            let ring = cursor.pointee.ring
-            let claim = tm_load64(&ring.pointee.claim)
-            let head = tm_load64(&ring.pointee.head)
-            let count = head &- cursor.pointee.tail
-            cursor.pointee.head = head
-            if count != 0 {
-                let thread = tm_load32(&ring.pointee.tid)
-                if thread != cursor.pointee.threadID { merge.setThread(ofRing: index, id: thread) }
-                guard cursor.pointee.follow() else {
-                    giveUp("ring \(index) has impossible positions")
-                    break
-                }
-                fill = max(fill, min(Double(count) / Double(cursor.pointee.capacity), 1))
-            }
-            if claim == head &+ 1 && !isFinal {
-                // An event is being written. It is not older than the one before it, nor than the last round that did not see it.
-                let floor = claim == cursor.pointee.claim ? cursor.pointee.floor : max(lastRound, cursor.pointee.floor)
-                cursor.pointee.floor = max(floor, merge.lastTime(index))
-                horizon = min(horizon, cursor.pointee.floor)
-            } else {
-                cursor.pointee.floor = clock &- 1
-            }
-            cursor.pointee.claim = claim
-        }
-        return (fill, horizon)
-    }
-
-    private func addCursor(_ index: Int) -> Bool {
-        let ring = region.ring(index)
-        let capacity = tm_load32(&ring.pointee.reserved_capacity)
-        let place = tm_load64(&ring.pointee.place)
-        guard region.mayHoldEvents(place, capacity) else {
-            giveUp("ring \(index) has an impossible place")
-            return false
-        }
-        let memory = Unsafe.Cursor.Memory(place: Int(place), capacity: UInt64(capacity))
-        guard merge.add(Unsafe.Cursor(ring: ring, area: region.eventElements, granted: memory)) else {
-            giveUp("no memory for its rings")
-            return false
-        }
-        return true
-    }
-
-    private func drain(horizon: UInt64, time: UInt64) {
+    private func drain(_ published: Published, time: UInt64) {
         while true {
-            switch merge.run(horizon: horizon, pause: min(timeline.next, objects?.nextPause ?? .max)) {
+            switch merge.run(horizon: published.horizon, pause: min(timeline.next, objects?.nextPause ?? .max)) {
             case .horizon:
-                objects?.passed(horizon == .max ? .max : horizon + 1, merge.ledger)
+                objects?.passed(published.settled == .max ? .max : published.settled + 1, merge.ledger)
                 peakMemory = max(peakMemory, merge.ledger.byteCount)
                 return
             case .pause(let clock):

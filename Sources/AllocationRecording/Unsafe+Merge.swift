@@ -38,8 +38,8 @@ extension Unsafe {
         static let allocating: UInt64 =
             1 << TM_EVENT_ALLOCATE.rawValue | 1 << TM_EVENT_REALLOC_RESULT.rawValue | 1 << TM_EVENT_TRACK.rawValue
         private static let portion: UInt64 = 1024
-        /// Tables that are no larger stay in the cache without our help: 512 KiB.
-        private static let cacheSize = 512 << 10
+        /// Tables that are no larger stay in the second cache without our help.
+        private static let cacheSize = 1 << 20
 
         init?(region: Region, seed: UInt64) {
             guard let ledger = Ledger(region: region, seed: seed), let cursors = Pages<Cursor>(capacity: 64),

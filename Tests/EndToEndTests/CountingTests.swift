@@ -21,6 +21,7 @@ struct CountingTests {
         Counted(sentence: "realloc in all its outcomes", source: "realloc_cases.c"),
         Counted(sentence: "Four threads hand addresses to each other", source: "realloc_storm.c", isThreaded: true),
         Counted(sentence: "Threads free what others allocated a moment ago", source: "hand_over.c", isThreaded: true),
+        Counted(sentence: "Threads take turns, and free what the one before allocated", source: "take_turns.c", isThreaded: true),
         Counted(sentence: "Every call that aligns", source: "alignments.c"),
         Counted(sentence: "Calls that fail are not counted", source: "failures.c"),
         Counted(sentence: "Usable sizes may be asked for", source: "usable_size.c"),

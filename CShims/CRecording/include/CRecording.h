@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define TM_RECORDING_MAGIC UINT64_C(0x314352434f4c4c41)  // "ALLOCRC1"
-#define TM_RECORDING_VERSION 4u
+#define TM_RECORDING_VERSION 5u
 #define TM_PAGE 4096u
 
 // A session directory is "tracemalloc-PID-RANDOM-VERSION", the version that of its recordings.
@@ -189,9 +189,9 @@ struct tm_area {
 };
 
 // Who may give an event the time of its event before; see turn.h. A cache line of its own: each event reads it.
-#define TM_TURN_NOBODY UINT64_C(0)
-#define TM_TURN_ALL UINT64_C(1)    // several threads write: each event has a time of its own
-#define TM_TURN_FIRST UINT64_C(2)  // the thread of ring i: i + TM_TURN_FIRST
+#define TM_TURN_NOBODY 0ull
+#define TM_TURN_ALL 1ull    // several threads write: each event has a time of its own
+#define TM_TURN_FIRST 2ull  // the thread of ring i: i + TM_TURN_FIRST
 
 struct tm_turn {
     uint64_t holder;
@@ -199,7 +199,10 @@ struct tm_turn {
     uint64_t since;      // when a thread took it from another one
     uint32_t quick;      // how often in a row that was soon after the last time
     uint32_t patience;   // events that a thread writes under TM_TURN_ALL before it tries to have the turn for itself
-    uint8_t padding[40];
+    // How often a thread took it. Counted before the holder changes: who reads the same holder twice, and this number before and after,
+    // knows that nobody else had the turn in between.
+    uint64_t takes;
+    uint8_t padding[32];
 };
 
 struct tm_header {
