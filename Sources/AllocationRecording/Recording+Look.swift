@@ -47,6 +47,7 @@ extension Recording {
 
     /// What must hold, whatever the events were; a sentence for each that does not.
     func brokenInvariants() -> [String] {
+        merge.ledger.settle()
         let ledger = merge.ledger
         var broken: [String] = []
         var sums = [StackCost](repeating: StackCost(stack: 0), count: ledger.domains.count + 1)

@@ -62,6 +62,7 @@ extension Recording {
         published.horizon = merge.lastTime(writer)
         // Its next event may have the same time.
         published.settled = published.horizon == 0 ? 0 : published.horizon &- 1
+        published.isQuick = true
         return published
     }
 

@@ -13,6 +13,7 @@ extension Recording {
     func picture(
         frameLimit: Int, at time: UInt64, whenLocated: (([ModuleAddresses]) -> Void)? = nil
     ) -> (snapshot: Snapshot, stackOfRow: [Int32]) {
+        merge.ledger.settle()
         if endMonotonic == nil {
             look(at: time)
             objects?.look(merge.ledger)

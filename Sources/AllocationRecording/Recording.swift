@@ -111,6 +111,8 @@ final class Recording {
         var horizon = UInt64.max
         /// No event up to this time is missing.
         var settled = UInt64.max
+        /// Nobody waits for an answer.
+        var isQuick = false
     }
 
     /// Takes everything that is certainly in order by now. Returns how full the fullest ring was, 0...1; 0 when nothing could
@@ -226,7 +228,8 @@ final class Recording {
 
     private func drain(_ published: Published, time: UInt64) {
         while true {
-            switch merge.run(horizon: published.horizon, pause: min(timeline.next, objects?.nextPause ?? .max)) {
+            let pause = min(timeline.next, objects?.nextPause ?? .max)
+            switch merge.run(horizon: published.horizon, pause: pause, settles: !published.isQuick) {
             case .horizon:
                 objects?.passed(published.settled == .max ? .max : published.settled + 1, merge.ledger)
                 peakMemory = max(peakMemory, merge.ledger.byteCount)

@@ -203,8 +203,11 @@ extension Unsafe {
         /// Charges all blocks. Who asks for the rows, or for the totals' sums, does so after this.
         mutating func settle() {
             while let place = live.young.takeUncharged() { charge(live.young.block(place)) }
-            live.young.judge(allocations: totals.allocations)
+            judge()
         }
+
+        /// Whether young blocks are worth to be kept apart.
+        mutating func judge() { live.young.judge(allocations: totals.allocations) }
 
         /// Whether nobody looks at the next allocation of a row by itself, which counts it.
         @inline(__always)

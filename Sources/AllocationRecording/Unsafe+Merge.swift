@@ -101,9 +101,11 @@ extension Unsafe {
         }
 
         /// Takes all events up to and including time `horizon`, in order; stops before the first one after `pause`.
-        mutating func run(horizon: UInt64, pause: UInt64) -> Stop {
+        ///
+        /// - Parameter settles: whether all blocks are charged at the horizon, too: many of the youngest will not live to see the next one.
+        mutating func run(horizon: UInt64, pause: UInt64, settles: Bool) -> Stop {
             let stop = merge(horizon: horizon, pause: pause)
-            ledger.settle()
+            if case .horizon = stop, !settles { ledger.judge() } else { ledger.settle() }
             return stop
         }
 

@@ -1,4 +1,5 @@
 // WriterTests.swift: rounds that trust the thread that has the turn, and when they must not.
+import AllocationProfile
 import CRecording
 import Testing
 
@@ -51,6 +52,25 @@ import Testing
         #expect(recording.merge.ledger.totals.events == 3)
         #expect(recording.merge.ledger.totals.unknownFrees == 0)
         #expect(recording.merge.ledger.totals.currentBytes == 2)
+    }
+
+    @Test func `a snapshot in between counts the youngest blocks, too`() throws {
+        let recording = try recording()
+        defer { recording.free() }
+        give(turnTo: writer)
+        let stack = program.addStack([0x1100])
+        // A first peak, below which young blocks are not looked at one by one.
+        program.allocate(0x9000, 1 << 20, stack: stack, ring: writer)
+        program.free(0x9000, ring: writer)
+        for index in 1...10 { program.allocate(UInt64(index) << 4, 3, stack: stack, ring: writer) }
+        for index in 1...4 { program.free(UInt64(index) << 4, ring: writer) }
+        quickRound(recording)
+        #expect(isTrusted)
+        #expect(recording.brokenInvariants() == [])
+        let result = recording.snapshot(frameLimit: 64, at: SystemCalls.monotonic())
+        #expect(result.process.current == Tally(bytes: 18, count: 6))
+        #expect(result.costs.map(\.total) == [Tally(bytes: (1 << 20) + 30, count: 11)])
+        #expect(result.costs.map(\.current.count) == [6])
     }
 
     @Test func `its next event may have the time of the last one, which is therefore not settled`() throws {
