@@ -372,9 +372,9 @@ struct Nap {
     private static let shortest: UInt64 = 50_000
     private static let longest: UInt64 = 50_000_000
     private static let whenWaiting: UInt64 = 1_000_000
-    /// A thousand events, 50 µs. Rounds of a quarter of that leave more room to others who share a processor with the collector, but to
-    /// wake up takes 5 µs each time: under a server and its client on two processors that is a tenth more of its time and no request.
-    private static let fewEvents = 0.06
+    /// Two thousand events, 100 µs. To wake up takes 5 µs, and what shares a processor with the collector must stop for it: under a server
+    /// and its client on two processors, half as many events for each round are a seventh more of the collector's time.
+    private static let fewEvents = 0.12
 
     mutating func after(fill: Double, someoneWaits: Bool) -> UInt64 {
         if fill > 0.25 {
