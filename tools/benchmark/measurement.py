@@ -1,6 +1,8 @@
 # measurement.py: runs a command to the very end, collectors included, and says what it took.
+import contextlib
 import ctypes
 import os
+import signal
 import subprocess
 import threading
 import time
@@ -50,10 +52,11 @@ def run(command, environment, folder, drive=None, memory=None, collectors=()):
         watch = Watch(process.pid, memory, collectors) if memory is not None else None
         try:
             throughput = drive(process) if drive else None
+            cpu, code = reap(process)
         except BaseException:
-            os.killpg(process.pid, 9)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             raise
-        cpu, code = reap(process)
         wall = time.monotonic() - start
         if watch:
             watch.stop()
