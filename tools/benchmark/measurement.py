@@ -53,13 +53,14 @@ def run(command, environment, folder, drive=None, memory=None, collectors=()):
         try:
             throughput = drive(process) if drive else None
             cpu, code = reap(process)
+            wall = time.monotonic() - start
         except BaseException:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             raise
-        wall = time.monotonic() - start
-        if watch:
-            watch.stop()
+        finally:
+            if watch:
+                watch.stop()
     if code != 0:
         with open(log, errors="replace") as errors:
             said = errors.read()[-2000:].strip()
