@@ -100,6 +100,14 @@ package final class Session: Sendable {
         release()
     }
 
+    /// Whether a process has joined the session as its collector, after `handOver`.
+    package var hasCollector: Bool {
+        let folder = Self.openDirectory(directory)
+        guard folder >= 0 else { return false }
+        defer { close(folder) }
+        return Self.hasOwner(folder)
+    }
+
     /// Whether its collector serves a recording of the process.
     package func serves(_ pid: Int32) -> Bool { access("\(directory)/\(SessionRequest.servedName(pid))", F_OK) == 0 }
 
@@ -163,13 +171,16 @@ package final class Session: Sendable {
             let folder = openDirectory(path)
             guard folder >= 0 else { return false }
             defer { close(folder) }
-            guard ownsPrivately(folder) else { return false }
-            let file = openat(folder, lockName, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
-            guard file >= 0 else { return false }
-            defer { close(file) }
-            // A lock that can be had is nobody's.
-            return flock(file, LOCK_EX | LOCK_NB) != 0
+            return ownsPrivately(folder) && hasOwner(folder)
         }
+    }
+
+    /// A lock that can be had is nobody's.
+    private static func hasOwner(_ folder: Int32) -> Bool {
+        let file = openat(folder, lockName, O_RDWR | O_NOFOLLOW | O_CLOEXEC)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        return flock(file, LOCK_EX | LOCK_NB) != 0
     }
 
     // MARK: Leftovers

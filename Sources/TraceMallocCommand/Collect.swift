@@ -37,6 +37,8 @@ struct Collect: ParsableCommand {
             file.remove()
             throw CommandError.noRecording(error)
         }
+        // Whoever started it by `start` has been told by now if it cannot begin, and goes on.
+        if awaited != nil { silence(STDERR_FILENO) }
         var snapshots = collector.run(untilIdle: true, checkpoint: { file.checkpoint($0) }, save: Recording.save)
         joined.remove()
         if let failure = Recording.finish(&snapshots, file) { throw CommandError.noOutput(failure) }
@@ -49,15 +51,16 @@ struct Collect: ParsableCommand {
     private func leaveTheProgram() {
         setsid()
         for signal in [SIGINT, SIGHUP, SIGPIPE, SIGXFSZ] { Glibc.signal(signal, SIG_IGN) }
-        let null = open("/dev/null", O_RDWR)
-        if null >= 0 {
-            dup2(null, STDIN_FILENO)
-            dup2(null, STDOUT_FILENO)
-            // Whoever started it by `start` has gone on since.
-            if awaited != nil { dup2(null, STDERR_FILENO) }
-        }
+        silence(STDIN_FILENO, STDOUT_FILENO)
         if tm_close_from(3) != 0 {
             for descriptor in 3..<Int32(clamping: max(sysconf(Int32(_SC_OPEN_MAX)), 3)) { close(descriptor) }
         }
+    }
+
+    private func silence(_ streams: Int32...) {
+        let null = open("/dev/null", O_RDWR | O_CLOEXEC)
+        guard null >= 0 else { return }
+        for stream in streams where stream != null { dup2(null, stream) }
+        if null > STDERR_FILENO { close(null) }
     }
 }

@@ -36,6 +36,8 @@ enum CommandError: Error, CustomStringConvertible {
     case unwritableDirectory(SystemError)
     case cannotStart(program: String, SystemError)
     case noThread
+    /// The process that `start` leaves behind ended at once, or never came.
+    case noCollector
 
     static let usageCode: Int32 = 2
 
@@ -48,7 +50,7 @@ enum CommandError: Error, CustomStringConvertible {
         // The file can be named otherwise; what has no room has none under another name either.
         case .noOutput(.exists), .noOutput(.notAFile), .noOutput(.noDirectory): CommandError.usageCode
         case .noOutput, .unwritableDirectory, .refused, .noLibrary, .unusableLibraryPath, .noRecording, .noRoom, .cannotStart,
-            .noThread:
+            .noThread, .noCollector:
             3
         }
     }
@@ -90,6 +92,7 @@ enum CommandError: Error, CustomStringConvertible {
         case .unwritableDirectory(let error): "cannot write to the current directory: \(error); choose a file with -o"
         case .cannotStart(let program, let error): "cannot start \(program): \(error)"
         case .noThread: "cannot start a thread for the collector: the limit of processes (ulimit -u) is reached"
+        case .noCollector: "the collector did not begin; the program runs as before, and can be started again"
         }
     }
 }

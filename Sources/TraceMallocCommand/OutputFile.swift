@@ -22,9 +22,12 @@ final class OutputFile: Sendable {
 
     /// Makes the file. An existing one is an error unless `force`. Until something is written it says, some milliseconds later, that
     /// there is nothing yet: the program that is to be started need not wait for that, nor share the processors with it.
-    init(path: String, force: Bool) throws(StoreError) {
+    /// - Parameter isHandedOver: another process is about to write it. Nothing is written here: each write takes away what another one
+    ///   has begun beside the file.
+    init(path: String, force: Bool, isHandedOver: Bool = false) throws(StoreError) {
         self.path = path
         state = Mutex(State(file: try SnapshotFile.reserve(at: path, force: force)))
+        if isHandedOver { return }
         let begin: @Sendable () -> Void = { [self] in
             usleep(Self.startOfProgram)
             state.withLock { state in
@@ -40,7 +43,7 @@ final class OutputFile: Sendable {
 
     /// Makes `PROGRAM.PID.tmalloc` in the current directory. The program runs already, so a file of that name, from an older
     /// process with the same number, is left alone and the next free name taken.
-    convenience init(program: String, pid: pid_t, force: Bool) throws(StoreError) {
+    convenience init(program: String, pid: pid_t, force: Bool, isHandedOver: Bool = false) throws(StoreError) {
         let name = program.split(separator: "/").last.map(String.init) ?? "program"
         var path = "\(name).\(pid).tmalloc"
         var number = 2
@@ -48,7 +51,7 @@ final class OutputFile: Sendable {
             path = "\(name).\(pid).\(number).tmalloc"
             number += 1
         }
-        try self.init(path: path, force: force)
+        try self.init(path: path, force: force, isHandedOver: isHandedOver)
     }
 
     /// Writes an intermediate state in the background. Skipped while the last one is still being written, and so that

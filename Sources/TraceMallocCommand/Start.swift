@@ -56,8 +56,9 @@ struct Start: ParsableCommand {
     }
 
     private func makeOutput() throws(StoreError) -> OutputFile {
-        if let output { return try OutputFile(path: output, force: force) }
-        return try OutputFile(program: Unsafe.linkTarget(of: "/proc/\(pid)/exe") ?? "program", pid: pid, force: force)
+        if let output { return try OutputFile(path: output, force: force, isHandedOver: true) }
+        let program = Unsafe.linkTarget(of: "/proc/\(pid)/exe") ?? "program"
+        return try OutputFile(program: program, pid: pid, force: force, isHandedOver: true)
     }
 
     private func startCollector(_ session: Session, _ file: OutputFile) throws(CommandError) -> pid_t {
@@ -72,14 +73,23 @@ struct Start: ParsableCommand {
         } catch { throw .cannotStart(program: own, error) }
     }
 
-    /// A program that sleeps takes the order when it allocates next.
+    /// Nothing is ordered before there is a collector. A program that sleeps takes the order when it allocates next.
     private func waitUntilServed(_ process: borrowing IdleProcess, _ session: Session) throws(CommandError) {
-        for _ in 0..<100 {
-            _ = process.order(session: session.directory, frameLimit: frames.count)
-            usleep(20_000)
+        var isOrdered = false
+        var limit = ContinuousClock.now.advanced(by: .seconds(10))
+        while ContinuousClock.now < limit {
+            if !isOrdered, session.hasCollector {
+                isOrdered = true
+                limit = .now.advanced(by: .seconds(2))
+            }
+            if isOrdered { _ = process.order(session: session.directory, frameLimit: frames.count) }
+            usleep(5000)
             if session.serves(pid) { return }
+            // It said why.
+            if case .success(.some) = Unsafe.reap() { throw .noCollector }
             if !process.isAlive { throw .noAnswer(.cannotStart(pid: pid, .endedMeanwhile)) }
         }
+        if !isOrdered { throw .noCollector }
         Terminal.error.say("process \(pid) has not allocated anything yet; recording begins when it does")
     }
 }

@@ -8,6 +8,7 @@ import Glibc
 enum SymbolFuzz {
     private static let folder: String = {
         var template = Array("/dev/shm/symbol-fuzz-XXXXXX".utf8CString)
+        atexit { rmdir(SymbolFuzz.folder) }
         return String(cString: mkdtemp(&template))
     }()
 

@@ -64,6 +64,21 @@ struct StartTests {
         }
     }
 
+    @Test("Whatever is started is collected, one program after the other")
+    func collected() throws {
+        let scratch = try Scratch()
+        for number in 1...8 {
+            let (file, go) = (scratch / "\(number).tmalloc", "go\(number)")
+            let process = try Subprocess([try Program("idle_fork.c").path, scratch / go], environment: Self.idle)
+            try process.waitForOutput("forked")
+            let started = try command("start", "\(process.pid)", "-o", file)
+            #expect(started.ending == .code(0) && !started.stderr.contains("not allocated"), "\(started.stderr)")
+            _ = try scratch.write(go, "")
+            #expect(process.wait().ending == .code(0))
+            try Profile.waitForEnd(of: file)
+        }
+    }
+
     @Test("What cannot be started is refused in a sentence, and no file is left")
     func refusals() throws {
         let scratch = try Scratch()
