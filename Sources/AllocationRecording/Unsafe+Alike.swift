@@ -17,7 +17,7 @@ extension Unsafe {
         /// Returns the position of the first event that is another.
         @inline(never)
         mutating func take(
-            _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ positions: Range<UInt64>, _ ledger: inout Ledger
+            _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ positions: Range<UInt64>, _ lead: Lead, _ ledger: inout Ledger
         ) -> UInt64 {
             let (end, room) = (positions.upperBound, UInt64(truncatingIfNeeded: max(ledger.room, 0)))
             var (position, key) = (positions.lowerBound, key)
@@ -35,7 +35,7 @@ extension Unsafe {
                 let next = max(Merge.key(made), key)
                 let last = max(Merge.key(freed), next)
                 let size = Merge.size(addressSize, stackSize)
-                guard last <= latest, last > limit || size <= room else { break }
+                guard last <= latest, last > limit ? !lead.mayConcern(address) : size <= room else { break }
                 if address != absent {
                     guard ledger.isAbsent(address) else { break }
                     absent = address

@@ -11,7 +11,10 @@ extension Unsafe {
     ///     now  ├──────────── until ┤ ...          live bytes + what all rings can add until then ≤ the peak so far:
     ///     ring 0  ●●  ●●  ●  ●●  ●│● ●            no new peak, in whatever order. Pairs (●●) are counted at once,
     ///     ring 1   ●● ●  ●●  ●●  ●│●              single events (●) one by one in the order of their times
-    struct Lead: BitwiseCopyable {
+    ///
+    /// A pair whose address a single event is about may be none: the other thread may have freed the block, or moved it on the spot, and
+    /// handed back what it got there. Such pairs wait for their turn.
+    struct Lead {
         /// Order of the last moment of the stretch; 0: there is none.
         private(set) var until: UInt64 = 0
         /// More than all rings together add to the live bytes at any moment of it.
@@ -25,12 +28,35 @@ extension Unsafe {
         private var longRest = 0
         private var events = 0
         private var paired = 0
+        /// Bits for the addresses of single events: a filter with one hash.
+        private let singles: Pages<UInt64>
 
+        private static let filterWords = 128
         private static let fewest = 32
         private static let most = 1024
         private static let longestRest = 2048
 
+        init?() {
+            guard let singles = Pages<UInt64>(capacity: Self.filterWords) else { return nil }
+            self.singles = singles
+        }
+
+        func free() { singles.free() }
+
         mutating func end() { until = 0 }
+
+        @inline(__always)
+        private static func bit(_ address: UInt64) -> (word: Int, mask: UInt64) {
+            let hash = (address >> 4) &* 0x9e37_79b9_7f4a_7c15
+            return (Int(truncatingIfNeeded: hash >> 57), 1 << ((hash >> 51) & 63))
+        }
+
+        /// Whether a single event of the stretch may be about an address.
+        @inline(__always)
+        func mayConcern(_ address: UInt64) -> Bool {
+            let bit = Self.bit(address)
+            return singles.base[bit.word] & bit.mask != 0
+        }
 
         /// Whether it is worth while to look ahead now: not where a ring has its time up to `limit` for itself.
         mutating func mayBegin(at key: UInt64, limit: UInt64) -> Bool {
@@ -45,6 +71,7 @@ extension Unsafe {
             // Neither has more than 62 bits.
             until = min(end, key &+ span)
             (bytes, events, paired) = (0, 0, 0)
+            singles.base.update(repeating: 0, count: Self.filterWords)
         }
 
         /// Adds what a ring's events can add. To see them costs 2 ns an event, which taking them then saves.
@@ -61,17 +88,21 @@ extension Unsafe {
                 key = max(Merge.key(timeKind), key)
                 if key > until { break }
                 position &+= 1
-                switch UInt32(truncatingIfNeeded: timeKind & 15) {
-                case TM_EVENT_ALLOCATE.rawValue:
+                let kind = UInt32(truncatingIfNeeded: timeKind & 15)
+                let address = addressSize & Block.mask48
+                if kind == TM_EVENT_ALLOCATE.rawValue, position != last {
                     let following = events + Int(position & mask)
-                    let freed = tm_load64(&following.pointee.time_kind)
-                    if position != last, Merge.isFree(following, freed, of: addressSize & Block.mask48) {
+                    if Merge.isFree(following, tm_load64(&following.pointee.time_kind), of: address) {
                         position &+= 1
                         paired &+= 2
                         pair = max(pair, size)
-                    } else {
-                        single &+= size
+                        continue
                     }
+                }
+                let bit = Self.bit(address)
+                singles.base[bit.word] |= bit.mask
+                switch kind {
+                case TM_EVENT_ALLOCATE.rawValue: single &+= size
                 case TM_EVENT_REALLOC_RESULT.rawValue, TM_EVENT_TRACK.rawValue: single &+= size
                 // A block of unknown size is back.
                 case TM_EVENT_REALLOC_FAILED.rawValue: single = Self.tooMuch

@@ -27,7 +27,7 @@ extension Unsafe {
         private var heapCount = 0
         /// Asked once a run: where threads alternate, events are taken one by one.
         private var prefetches = false
-        private var lead = Lead()
+        private var lead: Lead
 
         private struct Front: BitwiseCopyable {
             var key: UInt64
@@ -43,9 +43,10 @@ extension Unsafe {
 
         init?(region: Region, seed: UInt64) {
             guard let ledger = Ledger(region: region, seed: seed), let cursors = Pages<Cursor>(capacity: 64),
-                let heap = Pages<Front>(capacity: 64)
+                let heap = Pages<Front>(capacity: 64), let lead = Lead()
             else { return nil }
             self.ledger = ledger
+            self.lead = lead
             self.cursors = cursors
             self.heap = heap
         }
@@ -54,6 +55,7 @@ extension Unsafe {
             ledger.free()
             cursors.free()
             heap.free()
+            lead.free()
         }
 
         mutating func add(_ cursor: Cursor) -> Bool {
@@ -261,7 +263,8 @@ extension Unsafe {
             let key = max(Self.key(tm_load64(&event.pointee.time_kind)), run.key)
             let freed = tm_load64(&following.pointee.time_kind)
             let freedKey = max(Self.key(freed), key)
-            guard freedKey <= latest, Self.isFree(following, freed, of: address), ledger.mayPass(address, freedKey <= run.limit ? size : 0)
+            guard freedKey <= latest, Self.isFree(following, freed, of: address), freedKey <= run.limit || !lead.mayConcern(address),
+                ledger.mayPass(address, freedKey <= run.limit ? size : 0)
             else { return position }
             let stack = UInt32(truncatingIfNeeded: stackSize)
             let row = ledger.rows.find(stack)
@@ -272,7 +275,7 @@ extension Unsafe {
             guard next != end, UInt32(truncatingIfNeeded: tm_load64(&events[Int(next & mask)].stack_size)) == stack, ledger.mayRepeat(row)
             else { return next }
             var alike = Alike(stack: stack, row: row, limit: run.limit, latest: latest, key: freedKey)
-            let taken = alike.take(events, mask, next..<end, &ledger)
+            let taken = alike.take(events, mask, next..<end, lead, &ledger)
             run.key = alike.key
             return taken
         }

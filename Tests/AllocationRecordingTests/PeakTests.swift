@@ -159,6 +159,41 @@ private struct Model {
         expectAgreement(of: recording, with: model, of: program, seed: seed)
     }
 
+    /// Thread one allocates a block and frees it; in between, and before either says anything else, thread two has had it.
+    @Test(arguments: [false, true]) func `a block that comes back from another thread is not taken for one that was freed at once`(
+        isReallocated: Bool
+    ) throws {
+        let program = FakeProgram(FakeProgram.Options(capacityStart: 1024))
+        let (one, two) = (program.addRing(), program.addRing())
+        let stacks = [program.addStack([0x100]), program.addStack([0x200])]
+        let recording = try program.recording()
+        defer { recording.free() }
+        var model = Model(program: program)
+        // There is room to the peak.
+        model.allocate(0x10_0000, 1 << 20, stacks[0], ring: one)
+        model.free(0x10_0000, ring: one)
+        for step in 0..<400 {
+            let (own, others) = (0x1000 + UInt64(step % 40) << 4, 0x8000 + UInt64(step % 40) << 4)
+            model.allocate(own, 10, stacks[0], ring: one)
+            for _ in 0..<2 {
+                model.allocate(others, 20, stacks[1], ring: two)
+                model.free(others, ring: two)
+            }
+            if step % 10 == 5 {
+                if isReallocated {
+                    model.reallocate(own, 30, stacks[1], ring: two)
+                } else {
+                    model.free(own, ring: two)
+                    model.allocate(own, 30, stacks[1], ring: two)
+                }
+            }
+            model.free(own, ring: one)
+            if step % 40 == 39 { _ = recording.round() }
+        }
+        #expect(model.live.isEmpty)
+        expectAgreement(of: recording, with: model, of: program, seed: 0)
+    }
+
     /// Many blocks have the same place in the nursery. They die young for a while, then they live on, so that the nursery is given up and
     /// taken up again; and now and then a free is not seen.
     @Test(arguments: 0..<10) func `blocks that die young and blocks that move on are counted alike`(round: Int) throws {
