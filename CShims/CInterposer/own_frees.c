@@ -22,12 +22,6 @@ static struct kept *kept;      // anyone adds, whoever frees takes all
 static struct kept *backlog;   // taken already; belongs to the holder of the lock
 static uint32_t lock;
 
-static bool has_room(struct tm_thread *thread) {
-    if (thread->head - thread->tail < thread->capacity) return true;
-    thread->tail = tm_ring_tail(thread->ring);
-    return thread->head - thread->tail < thread->capacity;
-}
-
 static bool say(struct tm_thread *thread, const void *block, bool may_wait) {
     uint64_t now = __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE);
     if (now < TM_FIRST_EPOCH || !tm_sampled_blocks_may_have(block)) return true;
@@ -35,7 +29,7 @@ static bool say(struct tm_thread *thread, const void *block, bool may_wait) {
     if (!may_wait) {
         // A thread without a ring of its own would have to wait for one.
         if (outside != now) return tm_try_shared_ring(TM_EVENT_OWN_FREE, block);
-        if (!has_room(thread)) return false;
+        if (thread->head - thread->tail >= thread->capacity && !tm_find_room(thread)) return false;
     }
     struct tm_word word;
     bool entered = tm_word_begin(thread, &word);

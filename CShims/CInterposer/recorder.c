@@ -183,19 +183,57 @@ bool tm_enter_slow(struct tm_thread *thread) {
     return recorded;
 }
 
-// Takes the larger memory that was granted, if any, or what room there is in the old.
-static bool find_room(struct tm_thread *thread) {
+// ---- Memory of a ring: see struct tm_ring
+// The collector knows where the events are that it has consumed; it may not know yet of a move after them.
+static bool may_move(const struct tm_ring *ring) { return ring->moved == 0 || tm_load64(&ring->tail) > ring->moved; }
+
+// The next event is written there.
+static void move(struct tm_thread *thread, uint64_t at, uint32_t capacity) {
     struct tm_ring *ring = thread->ring;
-    uint32_t granted = tm_load32(&ring->reserved_capacity);
-    if (granted > thread->capacity && granted <= tm_recording.header->ring_capacity_max) {
-        ring->at = tm_load64(&ring->place);
-        tm_store64(&ring->moved, thread->head);
-        tm_store32(&ring->capacity, granted);
-        thread->events = tm_recording.events + ring->at;
-        thread->capacity = granted;
+    ring->at = at;
+    tm_store64(&ring->moved, thread->head);
+    tm_store32(&ring->capacity, capacity);
+    thread->events = tm_recording.events + at;
+    thread->capacity = capacity;
+    thread->tail = thread->head;
+}
+
+static void move_to_other(struct tm_thread *thread) {
+    struct tm_ring *ring = thread->ring;
+    uint32_t at = ring->other_at, capacity = ring->other_capacity;
+    ring->other_at = (uint32_t)ring->at;
+    ring->other_capacity = ring->capacity;
+    move(thread, at, capacity);
+}
+
+static void move_to_granted(struct tm_thread *thread, uint32_t capacity) {
+    struct tm_ring *ring = thread->ring;
+    uint32_t home = tm_recording.header->ring_capacity_home;
+    if (ring->capacity <= home) {
+        ring->other_at = (uint32_t)ring->at;
+        ring->other_capacity = capacity > home ? ring->capacity : 0;
     }
+    move(thread, tm_load64(&ring->place), capacity);
+}
+
+// Back to where the caches are not spoilt, when the collector has caught up.
+static void move_home(struct tm_thread *thread) {
+    struct tm_ring *ring = thread->ring;
+    if (ring->other_capacity == 0 || ring->other_capacity > thread->capacity) return;
+    if (thread->head - tm_load64(&ring->tail) <= ring->other_capacity / 2 && may_move(ring)) move_to_other(thread);
+}
+
+bool tm_find_room(struct tm_thread *thread) {
+    struct tm_ring *ring = thread->ring;
     thread->tail = tm_ring_tail(ring);
-    return thread->head - thread->tail < thread->capacity;
+    if (thread->head - thread->tail < thread->capacity) return true;
+    if (!may_move(ring)) return false;
+    uint32_t granted = tm_load32(&ring->reserved_capacity);
+    bool is_new = granted > ring->capacity && granted > ring->other_capacity;
+    if (is_new && granted <= tm_recording.header->ring_capacity_max) move_to_granted(thread, granted);
+    else if (ring->other_capacity > ring->capacity) move_to_other(thread);
+    else return false;
+    return true;
 }
 
 // The ring is full: the program waits for the collector, so that nothing is lost. Returns false when the collector died:
@@ -203,7 +241,7 @@ static bool find_room(struct tm_thread *thread) {
 static bool wait_for_room(struct tm_thread *thread) {
     struct tm_ring *ring = thread->ring;
     for (int spin = 0; spin < 200; spin++) {
-        if (find_room(thread)) return true;
+        if (tm_find_room(thread)) return true;
 #if defined(__x86_64__)
         __builtin_ia32_pause();
 #endif
@@ -218,7 +256,7 @@ static bool wait_for_room(struct tm_thread *thread) {
     for (struct tm_patience patience = {0};;) {
         uint32_t seen = tm_load32(&ring->wake);
         tm_exchange32(&ring->waiting, 1);
-        if (find_room(thread)) break;
+        if (tm_find_room(thread)) break;
         tm_doorbell();
         tm_wait_for_collector(&ring->wake, seen, &patience);
         if (!tm_collector_lives(&patience)) {
@@ -245,6 +283,7 @@ uint64_t tm_event_time(struct tm_thread *thread) {
         if (!wait_for_room(thread)) return 0;
         __atomic_store_n(&ring->claim, head + 1, __ATOMIC_RELAXED);
     }
+    move_home(thread);
     int is_fenced = tm_recording.fence == TM_FENCE_PRODUCER;
     if (is_fenced) tm_fence();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);

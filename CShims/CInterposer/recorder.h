@@ -101,6 +101,9 @@ static inline void tm_leave(struct tm_thread *thread, uint64_t epoch) {
     thread->epoch = epoch;
 }
 
+// Whether there is room for one more event, in other memory of the ring if not in the present one. Never waits.
+bool tm_find_room(struct tm_thread *thread);
+
 // The time of the next event, when it is not that of the one before: waits for room, and reads the clock. 0: the event is lost.
 uint64_t tm_event_time(struct tm_thread *thread);
 

@@ -20,7 +20,7 @@
 struct tm_recording tm_recording;
 
 // Reserved at the start, in elements: enough for a small program without ever waiting for the collector.
-enum { START_IMAGES = 64, START_TEXT = 16 << 10, START_NODES = 4096, START_RINGS = 32, START_EVENT_RINGS = 2, FIRST_RING = 1 << 13 };
+enum { START_IMAGES = 64, START_TEXT = 16 << 10, START_NODES = 4096, START_RINGS = 32, START_EVENT_RINGS = 2 };
 
 // Milliseconds that a program waits for a collector that never appeared.
 enum { COLLECTOR_START_LIMIT = 10000 };
@@ -102,6 +102,7 @@ static void lay_out(struct tm_header *header) {
     header->header_size = sizeof *header;
     header->ring_capacity_max = TM_RING_CAPACITY_MAX;
     header->ring_capacity_start = TM_RING_CAPACITY_START;
+    header->ring_capacity_home = TM_RING_CAPACITY_HOME;
     uint64_t offset = TM_PAGE;
     offset = place(&header->images, offset, TM_IMAGES_MAX, sizeof(struct tm_image), START_IMAGES);
     offset = place(&header->text, offset, TM_TEXT_MAX, 1, START_TEXT);
@@ -130,11 +131,11 @@ static long reserve_start(int file, const struct tm_header *header) {
 static void place_first_rings(int file, const struct tm_recording *recording) {
     struct tm_header *header = recording->header;
     uint64_t start = header->ring_capacity_start, offset = header->events.offset + start * sizeof(struct tm_event);
-    bool has_room = reserve(file, offset, FIRST_RING * sizeof(struct tm_event)) == 0;
+    bool has_room = reserve(file, offset, TM_RING_CAPACITY_HOME * sizeof(struct tm_event)) == 0;
     for (uint64_t i = 0; i < START_EVENT_RINGS; i++) {
         struct tm_ring *ring = &recording->rings[i];
         ring->place = header->events.used;
-        ring->reserved_capacity = i == 1 && has_room ? FIRST_RING : (uint32_t)start;
+        ring->reserved_capacity = i == 1 && has_room ? TM_RING_CAPACITY_HOME : (uint32_t)start;
         header->events.used += ring->reserved_capacity;
     }
 }

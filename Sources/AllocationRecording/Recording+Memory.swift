@@ -80,7 +80,7 @@ extension Recording {
                     + "give its file system more room (in a container: --shm-size)")
             return false
         }
-        cursor.pointee.grant(Unsafe.Cursor.Memory(place: place, capacity: capacity))
+        cursor.pointee.grant(Unsafe.Cursor.Memory(place: place, capacity: capacity), keeping: region.ringCapacityHome)
         return true
     }
 

@@ -78,8 +78,11 @@ extension Recording {
             giveUp("ring \(index) has impossible positions")
             return nil
         }
-        return min(Double(count) / Double(cursor.pointee.capacity), 1)
+        return min(Double(count) / Double(min(cursor.pointee.capacity, Self.calmRing)), 1)
     }
+
+    /// Larger ones are as full as this one would be: what piles up there comes out of the caches.
+    private static let calmRing = UInt64(TM_RING_CAPACITY_HOME)
 
     /// Rings are numbered in the order in which they appear. False: a new one is impossible, or memory is short.
     private func addCursor(_ index: Int) -> Bool {

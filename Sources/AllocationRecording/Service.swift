@@ -374,12 +374,13 @@ struct Nap {
     private static let whenWaiting: UInt64 = 1_000_000
     /// Two thousand events, 100 µs. To wake up takes 5 µs, and what shares a processor with the collector must stop for it: under a server
     /// and its client on two processors, half as many events for each round are a seventh more of the collector's time.
-    private static let fewEvents = 0.12
+    private static let few = 0.24
+    private static let many = 0.5
 
     mutating func after(fill: Double, someoneWaits: Bool) -> UInt64 {
-        if fill > 0.25 {
+        if fill > Self.many {
             nanoseconds = 0
-        } else if fill > Self.fewEvents {
+        } else if fill > Self.few {
             nanoseconds = max(nanoseconds / 2, Self.shortest)
         } else {
             nanoseconds = min(max(nanoseconds * 2, Self.shortest), Self.longest)

@@ -43,12 +43,17 @@ extension Unsafe {
         private let area: UnsafeMutablePointer<tm_event>
         /// Holds the events up to `boundary`; capacity 0 before the first one.
         private var memory = Memory(place: 0, capacity: 0)
+        /// Holds those after it.
+        private var next: Memory
         private(set) var events: UnsafeMutablePointer<tm_event>
         private(set) var mask: UInt64 = 0
-        /// From here on events are in the memory that was granted last.
         private(set) var boundary = UInt64.max
+        /// The largest.
         private(set) var granted: Memory
-        /// Memory that the ring has left and that is still there.
+        /// The small one that is kept beside it; capacity 0: there is none.
+        private var home = Memory(place: 0, capacity: 0)
+        /// Memory that is to be given back: when the granted one is in use, and now.
+        private var outgrown: Memory?
         private var left: Memory?
         /// There is no more memory for it.
         var isFullyGrown = false
@@ -58,6 +63,7 @@ extension Unsafe {
             self.ring = ring
             self.area = area
             self.granted = granted
+            next = granted
             events = area
             tail = tm_load64(&ring.pointee.tail)
             head = tail
@@ -71,7 +77,7 @@ extension Unsafe {
         @inline(__always)
         func event(at position: UInt64) -> UnsafeMutablePointer<tm_event> {
             if position < boundary { return events + Int(position & mask) }
-            return area + (granted.place + Int(position & (granted.capacity &- 1)))
+            return area + (next.place + Int(position & (next.capacity &- 1)))
         }
 
         /// Finds out where the events up to `head` are. False: there cannot be so many.
@@ -80,28 +86,31 @@ extension Unsafe {
             if boundary == .max, present != capacity {
                 // Written before the capacity.
                 let moved = tm_load64(&ring.pointee.moved)
-                guard present == granted.capacity, moved &- tail <= capacity else { return false }
+                guard present == granted.capacity || present == home.capacity, moved &- tail <= capacity else { return false }
+                next = present == granted.capacity ? granted : home
                 boundary = moved
             }
             if tail == boundary { moveOn() }
-            return end &- tail <= capacity && head &- end <= granted.capacity
+            return end &- tail <= capacity && head &- end <= next.capacity
         }
 
         /// All events before `boundary` have been taken.
         mutating func moveOn() {
-            if capacity != 0 { left = memory }
-            memory = granted
-            events = area + granted.place
-            mask = granted.capacity &- 1
+            memory = next
+            events = area + memory.place
+            mask = capacity &- 1
             boundary = .max
+            if capacity == granted.capacity, let old = outgrown { (left, outgrown) = (old, nil) }
         }
 
-        /// False while the ring has memory that it does not use so far.
+        /// False while the ring has memory that it does not use.
         var mayGrow: Bool { boundary == .max && capacity == granted.capacity && !isFullyGrown }
 
-        mutating func grant(_ memory: Memory) {
-            granted = memory
-            memory.grant(to: ring)
+        /// The one in use, which is the largest so far, is kept if it is at most `most` events large and the new one is larger.
+        mutating func grant(_ larger: Memory, keeping most: Int) {
+            if granted.capacity <= most, larger.capacity > most { home = granted } else { outgrown = granted }
+            granted = larger
+            larger.grant(to: ring)
         }
 
         /// What can be given back, once.

@@ -26,6 +26,7 @@ extension Unsafe {
         private var events: Area
         let ringCapacityMax: Int
         let ringCapacityStart: Int
+        let ringCapacityHome: Int
 
         /// Maps the recording in `file` and takes the descriptor over, also when it throws.
         init(file: Int32, path: String) throws(RecordingError) {
@@ -79,6 +80,7 @@ extension Unsafe {
             self.events.reserved = Int(copy.events.used)
             ringCapacityMax = most
             ringCapacityStart = start
+            ringCapacityHome = Int(copy.ring_capacity_home)
             failed = false
         }
 

@@ -23,6 +23,7 @@ final class FakeProgram: @unchecked Sendable {
         var ringsReserved = 4
         var capacityStart = 64
         var capacityMax = 1024
+        var capacityHome = 0
         var directory = "/dev/shm"
         var command: [String] = ["program", "argument"]
     }
@@ -71,6 +72,7 @@ final class FakeProgram: @unchecked Sendable {
             used: UInt64(options.ringsReserved * options.capacityStart), refused: 0, waiting: 0, wake: 0, padding: 0)
         header.ring_capacity_max = UInt32(options.capacityMax)
         header.ring_capacity_start = UInt32(options.capacityStart)
+        header.ring_capacity_home = UInt32(options.capacityHome)
         self.header.pointee = header
         for index in 0..<options.ringsReserved {
             ring(index).pointee.capacity = UInt32(options.capacityStart)
@@ -124,6 +126,14 @@ final class FakeProgram: @unchecked Sendable {
         tm_store64(&ring.pointee.moved, ring.pointee.head)
         tm_store32(&ring.pointee.capacity, granted)
         return true
+    }
+
+    /// Goes on in memory that was granted earlier.
+    func move(ring index: Int, to place: UInt64, _ capacity: UInt32) {
+        let ring = ring(index)
+        ring.pointee.at = place
+        tm_store64(&ring.pointee.moved, ring.pointee.head)
+        tm_store32(&ring.pointee.capacity, capacity)
     }
 
     private func hasRoom(_ index: Int) -> Bool {

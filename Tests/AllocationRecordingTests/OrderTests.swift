@@ -119,6 +119,71 @@ import Testing
         #expect((0..<168).allSatisfy { recording.merge.ledger.live.contains(UInt64(1000 + $0) << 4) })
     }
 
+    @Test func `a ring goes back to its small memory and to the large one as often as it likes`() throws {
+        var options = FakeProgram.Options()
+        options.capacityHome = 64
+        let program = FakeProgram(options)
+        _ = program.addRing()
+        let recording = try program.recording()
+        defer { recording.free() }
+        let ring = program.ring(0)
+        var expected = 0
+        func write(_ count: Int) {
+            for _ in 0..<count {
+                expected += 1
+                program.allocate(UInt64(expected) << 4, 1)
+            }
+        }
+        func collect() {
+            _ = recording.round()
+            #expect(recording.merge.ledger.totals.allocations == expected)
+            #expect(ring.pointee.tail == ring.pointee.head)
+        }
+        func grow() {
+            ring.pointee.waiting = 1
+            _ = recording.round()
+            ring.pointee.waiting = 0
+        }
+        write(10)
+        collect()
+        let home = (at: ring.pointee.at, capacity: ring.pointee.capacity)
+        grow()
+        #expect(program.takeGrant(ring: 0))
+        var large = (at: ring.pointee.at, capacity: ring.pointee.capacity)
+        #expect(large.capacity == 128)
+        for round in 1...20 {
+            write(round)
+            if round % 3 == 0 { collect() }
+            write(1)
+            collect()
+            write(round)
+            // Back, with events in the large one that nobody has taken.
+            program.move(ring: 0, to: home.at, home.capacity)
+            write(round * 3)
+            collect()
+            write(2)
+            program.move(ring: 0, to: large.at, large.capacity)
+            write(Int(large.capacity))
+            collect()
+            if round % 8 == 0 {
+                grow()
+                if round == 8 {
+                    // It may be taken from the small one as well.
+                    program.move(ring: 0, to: home.at, home.capacity)
+                    write(1)
+                    collect()
+                }
+                #expect(program.takeGrant(ring: 0))
+                #expect(ring.pointee.at != large.at)
+                large = (at: ring.pointee.at, capacity: ring.pointee.capacity)
+                write(1)
+                collect()
+            }
+        }
+        #expect(large.capacity == 512)
+        #expect((1...expected).allSatisfy { recording.merge.ledger.live.contains(UInt64($0) << 4) })
+    }
+
     @Test func `a producer that waits while its events are taken gets room at once`() throws {
         let (one, two) = (program.addRing(), program.addRing())
         for index in 0..<60 { program.allocate(UInt64(1 + index) << 4, 1, ring: one) }

@@ -55,11 +55,12 @@ static void grow(struct tm_area *area, uint64_t by, size_t element) {
 
 static uint64_t collected, wrong, grants;
 
-// Where a ring's events are: before and after its last move.
+// Where a ring's events are, and where they may be: in the small memory that is kept, and in the largest.
 struct memory {
     uint64_t place, capacity;
 };
-static struct memory old[TM_RINGS_MAX], new[TM_RINGS_MAX];
+static struct memory present[TM_RINGS_MAX], home[TM_RINGS_MAX], largest[TM_RINGS_MAX];
+static uint64_t ways_home;
 
 static uint64_t give(uint64_t count) {
     struct tm_area *area = &tm_recording.header->events;
@@ -74,11 +75,11 @@ static uint64_t give(uint64_t count) {
 static void grow_ring(uint64_t index) {
     struct tm_ring *ring = &tm_recording.rings[index];
     uint64_t capacity = tm_load32(&ring->capacity);
-    if (capacity != new[index].capacity || tm_load64(&ring->tail) < tm_load64(&ring->moved) || capacity >= 4096) return;
-    old[index] = new[index];
-    new[index] = (struct memory){give(capacity * 2), capacity * 2};
-    tm_store64(&ring->place, new[index].place);
-    tm_store32(&ring->reserved_capacity, (uint32_t)new[index].capacity);
+    if (present[index].capacity != largest[index].capacity || capacity != largest[index].capacity || capacity >= 4096) return;
+    if (capacity <= tm_recording.header->ring_capacity_home) home[index] = largest[index];
+    largest[index] = (struct memory){give(capacity * 2), capacity * 2};
+    tm_store64(&ring->place, largest[index].place);
+    tm_store32(&ring->reserved_capacity, (uint32_t)largest[index].capacity);
     grants++;
 }
 
@@ -86,11 +87,18 @@ static void drain(uint64_t index, uint64_t *expected) {
     struct tm_header *header = tm_recording.header;
     struct tm_ring *ring = &tm_recording.rings[index];
     uint64_t head = tm_load64(&ring->head), tail = ring->tail, first = tail;
-    if (!new[index].capacity) new[index] = (struct memory){tm_load64(&ring->place), tm_load32(&ring->reserved_capacity)};
-    bool has_moved = tm_load32(&ring->capacity) == new[index].capacity;
-    uint64_t moved = has_moved ? tm_load64(&ring->moved) : UINT64_MAX;
+    if (!present[index].capacity)
+        present[index] = largest[index] = (struct memory){tm_load64(&ring->place), tm_load32(&ring->reserved_capacity)};
+    uint64_t capacity = tm_load32(&ring->capacity), moved = UINT64_MAX;
+    struct memory next = present[index];
+    if (capacity && capacity != present[index].capacity) {
+        moved = tm_load64(&ring->moved);
+        next = capacity == largest[index].capacity ? largest[index] : home[index];
+        assert(next.capacity == capacity);
+        ways_home += next.capacity < present[index].capacity;
+    }
     for (; tail != head; tail++) {
-        struct memory memory = tail < moved ? old[index] : new[index];
+        struct memory memory = tail < moved ? present[index] : next;
         struct tm_event event = tm_recording.events[memory.place + (tail & (memory.capacity - 1))];
         uint64_t address = event.address_size & ((UINT64_C(1) << TM_ADDRESS_BITS) - 1), number = event.stack_size >> 32;
         uint32_t stack = (uint32_t)event.stack_size;
@@ -100,6 +108,7 @@ static void drain(uint64_t index, uint64_t *expected) {
         if (stack) wrong += stack >= tm_load64(&header->nodes.used) || tm_load64(&tm_recording.nodes[stack].pc) == 0;
     }
     collected += head - first;
+    if (tail >= moved) present[index] = next;
     tm_store64(&ring->tail, tail);
     uint32_t owner = tm_load32(&ring->tid);
     if (index && tm_load32(&ring->state) == TM_RING_LIVE && owner && TM_CALL(tgkill, getpid(), owner, 0, 0, 0, 0) == -ESRCH &&
@@ -153,6 +162,7 @@ int main(void) {
     assert(tm_start_private(256, false, &file) == 0);
     // So small that threads run out of room.
     tm_recording.header->ring_capacity_start = 64;
+    tm_recording.header->ring_capacity_home = 128;
     // tm_start_private said "clear"; the collector is not interested in that.
     tm_recording.rings[1].tail = tm_recording.rings[1].head;
     pthread_t serving, threads[THREADS];
@@ -164,8 +174,10 @@ int main(void) {
     }
     tm_store32(&over, 1);
     assert(pthread_join(serving, NULL) == 0);
-    printf("%llu events, %llu wrong, %llu moves\n", (unsigned long long)collected, (unsigned long long)wrong, (unsigned long long)grants);
-    assert(grants > 0);
+    printf(
+        "%llu events, %llu wrong, %llu moves to larger memory, %llu back\n", (unsigned long long)collected, (unsigned long long)wrong,
+        (unsigned long long)grants, (unsigned long long)ways_home);
+    assert(grants > 0 && ways_home > 0);
     assert(collected == (uint64_t)THREADS * LIVES * EVENTS && wrong == 0);
     // A loser of a race leaves its node behind; that is rare.
     assert(twins() < tm_recording.header->nodes.used / 100);

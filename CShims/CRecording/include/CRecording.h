@@ -26,7 +26,7 @@
 #include <stdint.h>
 
 #define TM_RECORDING_MAGIC UINT64_C(0x314352434f4c4c41)  // "ALLOCRC1"
-#define TM_RECORDING_VERSION 5u
+#define TM_RECORDING_VERSION 6u
 #define TM_PAGE 4096u
 
 // A session directory is "tracemalloc-PID-RANDOM-VERSION", the version that of its recordings.
@@ -132,8 +132,14 @@ enum tm_ring_state {
 };
 
 // Positions count events since the ring was made and never wrap; the slot is position % capacity, a power of two.
-// A ring grows by moving to other memory: the collector grants reserved_capacity at `place`, the producer takes it when it has no
-// room. Events before `moved` stay where they are until they are consumed, and nothing is granted meanwhile.
+// A ring grows by moving to other memory: the collector grants reserved_capacity at `place`, twice as much as the largest before, and
+// the producer takes it when it has no room. Events before `moved` stay where they are until they are consumed.
+//
+// A large ring is for moments in which the collector is late. To write to all of it in turn costs both sides their caches. So memory of
+// up to ring_capacity_home is kept, and the producer goes back there when the collector has caught up, and to the large one when it has
+// no room. Each memory has a capacity of its own, which says which one it is.
+//
+// Only one move at a time: the next one comes when the collector has consumed an event that was written after the last.
 struct tm_ring {
     // the producer's cache line
     uint64_t head;               // events published
@@ -145,7 +151,8 @@ struct tm_ring {
     uint32_t tid;
     uint32_t state;              // enum tm_ring_state
     uint32_t lock;               // ring 0 only: 0 free, 1 held, 2 held with waiters
-    uint8_t padding1[8];
+    uint32_t other_at;           // the memory that the producer may go to without being granted any: an index of the events area
+    uint32_t other_capacity;     // 0: there is none
     // the consumer's cache line
     uint64_t tail;               // events consumed
     uint32_t reserved_capacity;  // events that have memory behind them: written by creator and collector
@@ -264,7 +271,8 @@ struct tm_header {
     uint64_t sample_interval;
     uint64_t own_moments;  // 1: the program has called the tracer: there may be blocks that nothing was recorded of
 
-    uint8_t padding[48];
+    uint32_t ring_capacity_home;  // events, power of two: memory up to this is kept beside a larger one
+    uint8_t padding[44];
     struct tm_turn turn;
 };
 
@@ -283,6 +291,7 @@ enum tm_exit_check {
 #define TM_RINGS_MAX 1024u
 #define TM_RING_CAPACITY_MAX (1u << 20)
 #define TM_RING_CAPACITY_START (1u << 11)
+#define TM_RING_CAPACITY_HOME (1u << 13)
 #define TM_EVENTS_MAX (1u << 26)
 
 _Static_assert(sizeof(struct tm_event) == 24, "an event is three words");
