@@ -168,6 +168,11 @@ static inline __attribute__((always_inline)) uint32_t tm_cpu_tags_equal(const ui
     return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi16(all, _mm_loadl_epi64((const __m128i *)(const void *)tags))) & 0x55;
 }
 
+// Fetches a cache line for writing, if it can be had: an address without memory is no error. Older processors do nothing.
+static inline __attribute__((always_inline)) void tm_cpu_fetch_to_write(const void *at) {
+    __asm__ volatile("prefetchw %0" : : "m"(*(const char *)at));
+}
+
 // Writes two words as one if they still are the expected ones (both aligned to 16).
 static inline int tm_cpu_swap_pair(uint64_t *words, uint64_t from0, uint64_t from1, uint64_t to0, uint64_t to1) {
     unsigned __int128 from = (unsigned __int128)from1 << 64 | from0, to = (unsigned __int128)to1 << 64 | to0;
