@@ -122,13 +122,11 @@ final class FakeProgram: @unchecked Sendable {
         let ring = ring(index)
         let granted = tm_load32(&ring.pointee.reserved_capacity)
         guard granted > ring.pointee.capacity, granted <= capacityMax else { return false }
-        ring.pointee.at = tm_load64(&ring.pointee.place)
-        tm_store64(&ring.pointee.moved, ring.pointee.head)
-        tm_store32(&ring.pointee.capacity, granted)
+        move(ring: index, to: tm_load64(&ring.pointee.place), granted)
         return true
     }
 
-    /// Goes on in memory that was granted earlier.
+    /// Goes on in memory that was granted, now or earlier.
     func move(ring index: Int, to place: UInt64, _ capacity: UInt32) {
         let ring = ring(index)
         ring.pointee.at = place
