@@ -19,22 +19,45 @@ _Thread_local struct tm_thread tm_thread __attribute__((tls_model("initial-exec"
 static unsigned char *places;
 static size_t place_size;
 
+// Places that became too small. In one process that is started again with other limits, threads may still be inside a hook: their old
+// places stay, and so do the addresses of stacks in them. Each time the size doubles, so there are never more.
+static struct {
+    uint64_t start, end;
+} outgrown[64];
+static unsigned outgrown_count;
+
 bool tm_recorder_prepare(uint32_t frame_limit) {
     size_t size = (tm_unwinder_size(frame_limit) + TM_PAGE - 1) & ~(size_t)(TM_PAGE - 1);
-    if (places && size == place_size && tm_recording.is_private) return true;
-    // In a fork child these are copies of the parent's. In one process that is started again with other limits, threads may
-    // still be inside a hook: their old places stay.
-    if (places && !tm_recording.is_private) TM_CALL(munmap, places, place_size * TM_RINGS_MAX, 0, 0, 0, 0);
-    places = tm_map(size * TM_RINGS_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
-    place_size = size;
+    if (places && tm_recording.is_private) {
+        if (size <= place_size) return true;
+        if (size < 2 * place_size) size = 2 * place_size;
+    }
+    unsigned char *wider = tm_map(size * TM_RINGS_MAX, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1);
+    if (!wider) return false;
     // A program with one thread touches a few pages of this, not a huge one.
-    if (places) TM_CALL(madvise, places, size * TM_RINGS_MAX, MADV_NOHUGEPAGE, 0, 0, 0);
-    return places != NULL;
+    TM_CALL(madvise, wider, size * TM_RINGS_MAX, MADV_NOHUGEPAGE, 0, 0, 0);
+    if (places && tm_recording.is_private) {
+        tm_recorder_memory(&outgrown[outgrown_count].start, &outgrown[outgrown_count].end);
+        tm_store32(&outgrown_count, outgrown_count + 1);
+    } else if (places) {
+        // In a fork child these are copies of the parent's.
+        TM_CALL(munmap, places, place_size * TM_RINGS_MAX, 0, 0, 0, 0);
+    }
+    places = wider;
+    place_size = size;
+    return true;
 }
 
 void tm_recorder_memory(uint64_t *start, uint64_t *end) {
     *start = (uintptr_t)places;
     *end = *start + place_size * TM_RINGS_MAX;
+}
+
+bool tm_outgrown_memory(unsigned index, uint64_t *start, uint64_t *end) {
+    if (index >= tm_load32(&outgrown_count)) return false;
+    *start = outgrown[index].start;
+    *end = outgrown[index].end;
+    return true;
 }
 
 // The thread is the ring's producer from now on. The collector may look at the ring already: it is counted.
@@ -296,15 +319,22 @@ uint64_t tm_event_time(struct tm_thread *thread) {
     return time;
 }
 
-// Most of a place is never touched: the kernel knows what is.
-uint64_t tm_private_memory(void) {
-    uint64_t rings = tm_recording.header ? tm_load64(&tm_recording.header->rings.used) : 0;
-    uint64_t pages = place_size / TM_PAGE * rings, touched = 0;
+// Most of a place is never touched: the kernel knows what is. All of it when it does not say.
+static uint64_t touched_memory(uint64_t start, uint64_t end) {
+    uint64_t touched = 0;
     unsigned char is_touched[1024];
-    for (uint64_t at = 0; at < pages; at += sizeof is_touched) {
-        uint64_t count = pages - at < sizeof is_touched ? pages - at : sizeof is_touched;
-        if (TM_CALL(mincore, places + at * TM_PAGE, count * TM_PAGE, is_touched, 0, 0, 0) != 0) return place_size * rings;
+    for (uint64_t at = start; at < end; at += sizeof is_touched * TM_PAGE) {
+        uint64_t count = (end - at) / TM_PAGE < sizeof is_touched ? (end - at) / TM_PAGE : sizeof is_touched;
+        if (TM_CALL(mincore, at, count * TM_PAGE, is_touched, 0, 0, 0) != 0) return end - start;
         for (uint64_t page = 0; page < count; page++) touched += is_touched[page] & 1;
     }
-    return touched * TM_PAGE + sizeof(struct tm_ring) * rings;
+    return touched * TM_PAGE;
+}
+
+uint64_t tm_private_memory(void) {
+    uint64_t rings = tm_recording.header ? tm_load64(&tm_recording.header->rings.used) : 0;
+    uint64_t memory = touched_memory((uintptr_t)places, (uintptr_t)places + place_size * rings) + sizeof(struct tm_ring) * rings;
+    uint64_t start, end;
+    for (unsigned index = 0; tm_outgrown_memory(index, &start, &end); index++) memory += touched_memory(start, end);
+    return memory;
 }

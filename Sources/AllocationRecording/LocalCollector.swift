@@ -19,6 +19,7 @@ package struct LiveFigures: Sendable {
 package final class LocalCollector: Sendable {
     private let bell: Unsafe.Bell
     private let settlesFrees: @Sendable () -> Bool
+    private let ownMemory: @Sendable () -> [Range<UInt64>]
     private let inbox = Mutex(Inbox())
 
     private struct Inbox {
@@ -35,14 +36,16 @@ package final class LocalCollector: Sendable {
     /// - Parameters:
     ///   - file: the recording's descriptor; the collector closes it.
     ///   - settlesFrees: records frees of the tracer's own moments that wait for room; false: some still do.
+    ///   - ownMemory: where the tracer has memory that the recording does not name.
     package init(
         file: Int32, objectTypes: ObjectTypeSource? = nil, settlesFrees: @escaping @Sendable () -> Bool = { true },
-        prologue: @escaping @Sendable () -> Void
+        ownMemory: @escaping @Sendable () -> [Range<UInt64>] = { [] }, prologue: @escaping @Sendable () -> Void
     ) throws(RecordingError) {
         let region = try Unsafe.Region(file: file, path: "of this process")
         guard let bell = Unsafe.Bell(watches: false) else { throw .outOfMemory(needed: "the collector's thread") }
         self.bell = bell
         self.settlesFrees = settlesFrees
+        self.ownMemory = ownMemory
         let recording = Unsafe.Handover(value: try Recording(region: region, name: "this process"))
         let isStarted = Unsafe.Thread.start { [self] in
             prologue()
@@ -79,14 +82,16 @@ package final class LocalCollector: Sendable {
 
     /// This process's heap: all of its threads stand still for a moment.
     package func freeze(at clock: UInt64, frameLimit: Int) throws(RecordingError) -> FrozenHeap {
-        let result: Result<FrozenHeap, RecordingError> = ask(clock) { [settlesFrees] recording in
+        let result: Result<FrozenHeap, RecordingError> = ask(clock) { [settlesFrees, ownMemory] recording in
             // What the tracer let go of holds nothing, and is no block any more. Each round makes room for more of it.
             for _ in 0..<Self.mostRounds {
                 let isSettled = settlesFrees()
                 _ = recording.round()
                 if isSettled { break }
             }
-            do throws(RecordingError) { return .success(try recording.freezeThisProcess(frameLimit: frameLimit)) } catch {
+            do throws(RecordingError) {
+                return .success(try recording.freezeThisProcess(frameLimit: frameLimit, ownMemory: ownMemory()))
+            } catch {
                 return .failure(error)
             }
         }

@@ -41,10 +41,10 @@ extension Recording {
 
     /// The same for the process that this code runs in, on the thread that collects. Blocks that are older than the recording are
     /// not known to it.
-    func freezeThisProcess(frameLimit: Int) throws(RecordingError) -> FrozenHeap {
+    func freezeThisProcess(frameLimit: Int, ownMemory: [Range<UInt64>]) throws(RecordingError) -> FrozenHeap {
         var freeze = tm_freeze()
         freeze.pid = pid
-        let own = Unsafe.ownMemory
+        let own = Unsafe.ownMemory + ownMemory
         // It would be in the picture, full of numbers that may look like addresses.
         known = nil
         let memory = try take(&freeze, leavingOut: own) { tm_freeze_process(&$0) }

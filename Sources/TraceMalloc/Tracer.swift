@@ -44,7 +44,7 @@ final class Tracer: Sendable {
                 do throws(RecordingError) {
                     state.collector = try LocalCollector(
                         file: file, objectTypes: Self.objectTypes, settlesFrees: { tm_own_frees_settled() },
-                        prologue: { tm_collect_begin() }
+                        ownMemory: { Self.outgrownMemory }, prologue: { tm_collect_begin() }
                     )
                 } catch {
                     tm_stop_private()
@@ -113,6 +113,13 @@ final class Tracer: Sendable {
 
     private static let objectTypes = ObjectTypeSource(
         allocators: ObjectAllocators.ranges(inFile:), namer: SwiftTypeNames.namer(pid:))
+
+    private static var outgrownMemory: [Range<UInt64>] {
+        var ranges: [Range<UInt64>] = []
+        var (start, end): (UInt64, UInt64) = (0, 0)
+        while tm_outgrown_memory(UInt32(ranges.count), &start, &end), start <= end { ranges.append(start..<end) }
+        return ranges
+    }
 
     static func named(_ snapshot: Snapshot) -> Snapshot {
         var options = SymbolicatorOptions()

@@ -32,6 +32,13 @@ struct TracerTests {
         #expect(outcome.stdout.split(separator: "\n").count == Self.sentences.count)
     }
 
+    @Test("What the tracer remembers of stacks from before a start with more frames keeps nothing alive")
+    func outgrown() throws {
+        var outcome = try run([Self.program, "outgrown"])
+        for _ in 0..<20 where outcome.stdout.contains("the place is taken") { outcome = try run([Self.program, "outgrown"]) }
+        #expect(outcome.ending == .code(0), "\(outcome.stdout)")
+    }
+
     @Test("Under tracemalloc run a program that links the tracer is recorded once, and its marks are in the file")
     func recordedElsewhere() throws {
         let profile = try Profile([Self.program, "recorded"])

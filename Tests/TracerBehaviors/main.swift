@@ -3,6 +3,7 @@
 //   TracerBehaviors             prints a line for each behavior; exit code 1 when one is not shown
 //   TracerBehaviors WORDS       shows the one behavior with these words in its sentence
 //   TracerBehaviors load [N]    looks for leaks N times, 100 by default, while eight threads work
+//   TracerBehaviors outgrown    shows that memory which became too small for the tracer hides no leaks
 //   TracerBehaviors list        prints the sentences
 //   TracerBehaviors recorded    to be run under `tracemalloc run`: allocates, marks, and prints what the API says
 //   TracerBehaviors started     prints whether it is traced, how many frames are kept, and where a block came from
@@ -21,7 +22,8 @@ import Glibc
 import TraceMalloc
 
 let behaviors =
-    lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + hostileBehaviors + threadBehaviors
+    lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + hostileBehaviors
+    + threadBehaviors
     + leakBehaviors + cycleBehaviors
 
 switch CommandLine.arguments.dropFirst().first {
@@ -33,6 +35,8 @@ case "load":
     let count = CommandLine.arguments.count > 2 ? Int(CommandLine.arguments[2]) ?? 100 : 100
     let looking = Behavior("\(count) looks at a program without leaks find none") { try await lookUnderLoad(times: count) }
     exit(await looking.check() ? 0 : 1)
+case "outgrown":
+    exit(await outgrownBehavior.check() ? 0 : 1)
 case "list":
     for behavior in behaviors { print(behavior.sentence) }
 case "recorded":

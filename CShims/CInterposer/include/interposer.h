@@ -47,6 +47,9 @@ bool tm_own_frees_settled(void);
 
 // The recording's clock: every event that happened before this call has an earlier time.
 uint64_t tm_recording_now(void);
+// Private memory that threads had before a start with a larger limit, which the recording's header does not name. False: there is no
+// such with this index.
+bool tm_outgrown_memory(unsigned index, uint64_t *start, uint64_t *end);
 // Bytes of private memory that tracing costs this process, outside of the recording.
 uint64_t tm_private_memory(void);
 
