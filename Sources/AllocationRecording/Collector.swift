@@ -37,7 +37,7 @@ package final class Collector: Sendable {
     let session: Session
     let options: CollectorOptions
     let bell: Unsafe.Bell
-    /// inotify descriptor: files renamed into the session directory.
+    /// The FIFO of the session directory: something has been renamed into it.
     let arrivals: Int32
     private let inbox = Mutex(Inbox())
     private let troubleList = Mutex<[String]>([])
@@ -56,14 +56,8 @@ package final class Collector: Sendable {
     package init(session: Session, options: CollectorOptions) throws(RecordingError) {
         self.session = session
         self.options = options
-        let arrivals = inotify_init1(Int32(IN_CLOEXEC) | Int32(IN_NONBLOCK))
-        guard arrivals >= 0 else { throw .cannotWatch(path: session.directory, errno: errno) }
+        let arrivals = try session.makeBell()
         self.arrivals = arrivals
-        guard inotify_add_watch(arrivals, session.directory, UInt32(IN_MOVED_TO)) >= 0 else {
-            let code = errno
-            close(arrivals)
-            throw .cannotWatch(path: session.directory, errno: code)
-        }
         guard let bell = Unsafe.Bell(), bell.watch(arrivals) else {
             close(arrivals)
             throw .outOfMemory(needed: "the collector's threads and descriptors")

@@ -10,7 +10,6 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
     case cannotOpen(path: String, errno: Int32)
     /// Another collector serves the session.
     case alreadyServed(path: String)
-    case cannotWatch(path: String, errno: Int32)
     /// The recording's header contradicts itself or this version of the collector.
     case unusableRecording(path: String, reason: String)
     case outOfMemory(needed: String)
@@ -36,8 +35,6 @@ package enum RecordingError: Error, CustomStringConvertible, Hashable {
             "cannot create \(path): \(Self.text(code)); check the permissions of its directory and its free space"
         case .cannotOpen(let path, let code): "cannot open \(path): \(Self.text(code))"
         case .alreadyServed(let path): "the session \(path) has a collector already; start a session of your own"
-        case .cannotWatch(let path, let code):
-            "cannot watch \(path): \(Self.text(code)); the limits fs.inotify.max_user_instances and RLIMIT_NOFILE may be too low"
         case .unusableRecording(let path, let reason):
             "cannot read the recording \(path): \(reason); the command and the preloaded library must be of the same version"
         case .notRecorded(let pid):

@@ -111,6 +111,33 @@ package final class Session: Sendable {
     /// Whether its collector serves a recording of the process.
     package func serves(_ pid: Int32) -> Bool { access("\(directory)/\(SessionRequest.servedName(pid))", F_OK) == 0 }
 
+    // MARK: The bell
+
+    private static func bell(in directory: String) -> String { "\(directory)/\(TM_BELL_NAME)" }
+
+    /// The collector's end of the bell. It makes the bell: what was renamed before it finds by looking.
+    func makeBell() throws(RecordingError) -> Int32 {
+        let path = Self.bell(in: directory)
+        guard mkfifo(path, 0o600) == 0 || errno == EEXIST else { throw .cannotCreate(path: path, errno: errno) }
+        let bell = Self.openBell(in: directory)
+        guard bell >= 0 else { throw .cannotOpen(path: path, errno: errno) }
+        return bell
+    }
+
+    /// Also open for writing, or for reading: so it never ends, and nobody is killed by a signal when the other end does.
+    private static func openBell(in directory: String) -> Int32 {
+        open(bell(in: directory), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW)
+    }
+
+    /// Says that something has been renamed into the directory of a session. False: its collector was not told.
+    static func ringBell(in directory: String) -> Bool {
+        let bell = openBell(in: directory)
+        guard bell >= 0 else { return false }
+        defer { close(bell) }
+        // When it is full it has been rung.
+        return write(bell, "", 1) == 1 || errno == EAGAIN
+    }
+
     /// Lets another process join the session as its collector.
     package func handOver() { release() }
 

@@ -78,7 +78,7 @@ struct FaultTests {
     /// mappings of recordings are among these.
     private static let commands = [
         "openat": "EMFILE", "ftruncate": "ENOSPC", "fallocate": "ENOSPC", "pwrite64": "ENOSPC", "fdatasync": "EIO",
-        "rename": "EACCES", "mkdir": "ENOSPC", "flock": "ENOLCK", "inotify_init1": "EMFILE", "inotify_add_watch": "ENOSPC",
+        "rename": "EACCES", "mkdir": "ENOSPC", "flock": "ENOLCK", "mknodat": "ENOSPC",
         "mmap": "ENOMEM",
         "membarrier": "EPERM", "pidfd_open": "EMFILE", "epoll_create1": "EMFILE", "eventfd2": "EMFILE", "unlink": "EACCES",
     ]

@@ -26,12 +26,15 @@
 #include <stdint.h>
 
 #define TM_RECORDING_MAGIC UINT64_C(0x314352434f4c4c41)  // "ALLOCRC1"
-#define TM_RECORDING_VERSION 6u
+#define TM_RECORDING_VERSION 7u
 #define TM_PAGE 4096u
 
 // A session directory is "tracemalloc-PID-RANDOM-VERSION", the version that of its recordings.
 // Names of files in it. A recording is created as "new.PID.N" and renamed when its header is valid.
 #define TM_RECORDING_SUFFIX ".recording"  // "PID.N.recording"
+// The collector's FIFO. Whoever has renamed something writes a byte into it. (inotify would do without, but a user may have 128 of them
+// only, and whoever closes one may wait 15 ms for the kernel.)
+#define TM_BELL_NAME "bell"
 
 // ---- Environment of a traced program (set by the launcher, or by the user)
 #define TM_ENV_SESSION "TRACEMALLOC_SESSION"      // session directory to join; set by the launcher
