@@ -73,6 +73,35 @@ import Testing
         #expect(mode(byHand) == nil)
     }
 
+    @Test func `the bell is the collector's, private, and never keeps anybody waiting`() throws {
+        let base = Base()
+        let session = try Session.create(frameLimit: 64, followChildren: true, bases: [base.path])
+        #expect(!Session.ringBell(in: session.directory), "there is no collector yet")
+        let bell = try session.makeBell()
+        defer { close(bell) }
+        #expect(mode("\(session.directory)/\(TM_BELL_NAME)") == 0o600)
+        // More than a FIFO holds.
+        #expect((0..<70_000).allSatisfy { _ in Session.ringBell(in: session.directory) })
+        var bytes = [UInt8](repeating: 0, count: 1 << 17)
+        #expect(read(bell, &bytes, bytes.count) >= 4096)
+        #expect(read(bell, &bytes, bytes.count) == -1 && errno == EAGAIN)
+        session.remove()
+        #expect(mode(session.directory) == nil)
+    }
+
+    @Test func `what stands in the place of the bell is left alone`() throws {
+        let base = Base()
+        let session = try Session.create(frameLimit: 64, followChildren: true, bases: [base.path])
+        let place = "\(session.directory)/\(TM_BELL_NAME)"
+        mkdir(place, 0o700)
+        #expect(throws: RecordingError.cannotOpen(path: place, errno: EISDIR)) { _ = try session.makeBell() }
+        rmdir(place)
+        symlink("/dev/null", place)
+        #expect(throws: RecordingError.cannotOpen(path: place, errno: ELOOP)) { _ = try session.makeBell() }
+        #expect(!Session.ringBell(in: session.directory))
+        session.remove()
+    }
+
     @Test func `a directory in which others can replace what is ours is not used`() throws {
         var template = Array("/dev/shm/session-tests-XXXXXX".utf8CString)
         let folder = String(cString: try #require(mkdtemp(&template)))
