@@ -83,6 +83,21 @@ struct FaultTests {
         "membarrier": "EPERM", "pidfd_open": "EMFILE", "epoll_create1": "EMFILE", "eventfd2": "EMFILE", "unlink": "EACCES",
     ]
 
+    @Test("A program that begins tells the collector at once", .enabled(if: canTrace))
+    func bell() throws {
+        let scratch = try Scratch()
+        let log = scratch / "log"
+        let strace = [try tool("strace"), "-f", "-o", log, "-e", "trace=renameat,write"]
+        let outcome = try run(
+            strace + [Products.command, "run", "-q", "-o", scratch / "out.tmalloc", "--", try Program("endings.c").path, "return"])
+        #expect(outcome.ending == .code(7), "\(outcome.stderr)")
+        let lines = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
+        let renamed = try #require(lines.firstIndex { $0.contains("renameat(") && $0.contains(".recording") })
+        let thread = try #require(lines[renamed].split(separator: " ").first)
+        let next = lines[(renamed + 1)...].first { $0.hasPrefix("\(thread) write(") }
+        #expect(next?.contains(#", "\0", 1"#) == true, "\(next ?? "nothing")")
+    }
+
     @Test(
         "A system call of the command or its collector that fails is said, or costs nothing; the program is unharmed",
         .enabled(if: canTrace))
