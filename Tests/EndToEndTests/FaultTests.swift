@@ -94,7 +94,7 @@ struct FaultTests {
         let lines = try String(contentsOfFile: log, encoding: .utf8).split(separator: "\n")
         let renamed = try #require(lines.firstIndex { $0.contains("renameat(") && $0.contains(".recording") })
         let thread = try #require(lines[renamed].split(separator: " ").first)
-        let next = lines[(renamed + 1)...].first { $0.hasPrefix("\(thread) write(") }
+        let next = lines[(renamed + 1)...].first { $0.split(separator: " ").first == thread && $0.contains(" write(") }
         #expect(next?.contains(#", "\0", 1"#) == true, "\(next ?? "nothing")")
     }
 
