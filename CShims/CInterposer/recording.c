@@ -213,14 +213,17 @@ static long map_recording(int file, const struct tm_recording_options *options) 
     return 0;
 }
 
-// -ENOENT: there is no collector yet, which looks at what is there when it comes. Also open for reading: so nobody is killed by SIGPIPE
-// when the collector dies.
-static long open_bell(const char *session) {
+// Without this the collector comes a tenth of a second later: it looks by itself, too. So nothing that fails here matters, and a bell
+// that is full has been rung. Also open for reading: so nobody is killed by SIGPIPE when the collector dies.
+static void ring_bell(const char *session) {
     char path[512];
     struct tm_text text = tm_text_in(path, sizeof path);
     tm_put(&text, session);
     tm_put(&text, "/" TM_BELL_NAME);
-    return text.overflow ? -ENAMETOOLONG : tm_open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0);
+    long bell = text.overflow ? -ENAMETOOLONG : tm_open(path, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0);
+    if (bell < 0) return;
+    TM_CALL(write, bell, "", 1, 0, 0, 0);
+    tm_close((int)bell);
 }
 
 int tm_recording_create(const char *session, const struct tm_recording_options *options) {
@@ -231,22 +234,16 @@ int tm_recording_create(const char *session, const struct tm_recording_options *
     struct tm_text final = recording_path(final_path, sizeof final_path, session, "/", number, TM_RECORDING_SUFFIX);
     if (building.overflow || final.overflow) return -ENAMETOOLONG;
 
-    // A recording that nobody is told of would be waited for in vain.
-    long bell = open_bell(session);
-    if (bell < 0 && bell != -ENOENT) return (int)bell;
     long file = tm_open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    long failed = file < 0 ? file : map_recording((int)file, options);
-    if (file >= 0) tm_close((int)file);
+    if (file < 0) return (int)file;
+    long failed = map_recording((int)file, options);
+    tm_close((int)file);
     if (!failed) {
         failed = TM_CALL(renameat, AT_FDCWD, path, AT_FDCWD, final_path, 0, 0);
         if (failed) TM_CALL(munmap, tm_recording.header, tm_recording.size, 0, 0, 0, 0);
     }
-    if (failed && file >= 0) TM_CALL(unlinkat, AT_FDCWD, path, 0, 0, 0, 0);
-    // The collector came meanwhile, and may have looked before this was here.
-    if (bell < 0 && !failed) bell = open_bell(session);
-    // When it is full it has been rung.
-    if (bell >= 0 && !failed) TM_CALL(write, bell, "", 1, 0, 0, 0);
-    if (bell >= 0) tm_close((int)bell);
+    if (failed) TM_CALL(unlinkat, AT_FDCWD, path, 0, 0, 0, 0);
+    else ring_bell(session);
     return (int)failed;
 }
 

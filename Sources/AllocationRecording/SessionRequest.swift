@@ -45,8 +45,8 @@ package struct SessionRequest: Sendable, Hashable {
         for directory in Session.running(in: [runtime, "/dev/shm"].compactMap(\.self)) {
             guard access("\(directory)/\(Self.servedName(pid))", F_OK) == 0 else { continue }
             let token = "\(getpid()).\(UInt32.random(in: 0 ... .max))"
-            guard Self.put("\(verb.rawValue)\n\(pid)\n\(name)", at: "\(directory)/\(Self.prefix)\(token)"), Session.ringBell(in: directory)
-            else { continue }
+            guard Self.put("\(verb.rawValue)\n\(pid)\n\(name)", at: "\(directory)/\(Self.prefix)\(token)") else { continue }
+            Session.ringBell(in: directory)
             let path = "\(directory)/\(Self.answerPrefix)\(token)"
             guard let answer = Self.await(path, in: directory) else { throw .noAnswer(path: directory) }
             if answer == Self.elsewhere { continue }

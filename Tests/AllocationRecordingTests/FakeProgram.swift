@@ -98,8 +98,7 @@ final class FakeProgram: @unchecked Sendable {
     /// Shows the recording to a collector.
     func publish(in session: Session, number: Int = 0) {
         precondition(rename(path, "\(session.directory)/\(header.pointee.pid).\(number).recording") == 0)
-        // Before there is a collector there is nobody to tell.
-        _ = Session.ringBell(in: session.directory)
+        Session.ringBell(in: session.directory)
     }
 
     var hasCollector: Bool { tm_load32(collectorWord) != 0 && !collectorIsDead }

@@ -22,8 +22,7 @@ import Glibc
 import TraceMalloc
 
 let behaviors =
-    lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + hostileBehaviors
-    + threadBehaviors
+    lifeBehaviors + memoryBehaviors + tracebackBehaviors + snapshotBehaviors + domainBehaviors + hostileBehaviors + threadBehaviors
     + leakBehaviors + cycleBehaviors
 
 switch CommandLine.arguments.dropFirst().first {
