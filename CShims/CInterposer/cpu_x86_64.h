@@ -12,6 +12,9 @@ enum { TM_CPU_FP = 6, TM_CPU_SP = 7, TM_CPU_RETURN = 16 };
 // DWARF operations that name the frame pointer: "fp + sleb128", and the load of the word there.
 enum { TM_CPU_OP_FP_PLUS = 0x70 + TM_CPU_FP, TM_CPU_OP_LOAD = 0x06 };
 
+// The caller's stack pointer after the return, from where a function has saved its frame pointer.
+static inline uintptr_t tm_cpu_sp_above(const void *frame_record) { return (uintptr_t)frame_record + 16; }
+
 // Where a call leaves its return address, from the caller's stack pointer after the return (the CFA).
 enum { TM_CPU_RETURN_AT_CFA = -8 };
 

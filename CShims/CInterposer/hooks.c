@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "caller.h"
+#include "frame_record.h"
 #include "exit_check.h"
 #include "own_frees.h"
 #include "real_allocator.h"
@@ -17,11 +17,12 @@
 #define TM_HOOK __attribute__((visibility("default")))
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
 
-// Hot functions are in two parts: an entry, which costs a program that is not traced one predictable branch and a call that a sample
-// passes over a few more instructions, and what it turns into by a jump when the call is recorded. Only the second saves registers. The
-// jump leaves the caller's stack as it was, so TM_CALLER is the program's call.
+// Hot functions are in parts: an entry, which costs a program that is not traced two predictable branches and a call that a sample
+// passes over a few more instructions, and what it turns into by a jump when the call is recorded: the quick way (recorder.h) nearly
+// always, or the other one. Only these save registers. The jump leaves the caller's stack as it was, so TM_FRAME_RECORD is that of the
+// program's call.
 #define TM_BECOMES __attribute__((musttail)) return
-#define TM_TRACED static __attribute__((noinline))
+#define TM_RECORDED static __attribute__((noinline))
 static inline uint64_t epoch_now(void) { return __atomic_load_n(&tm_page.process.epoch, __ATOMIC_ACQUIRE); }
 // The real functions are known when it is.
 static inline bool is_off(uint64_t epoch) { return __builtin_expect(epoch == TM_OFF, 1); }
@@ -68,23 +69,43 @@ static void *pass_reallocate(void *block, size_t size) {
     return moved;
 }
 
-TM_TRACED void *recorded_malloc(size_t size) {
+TM_RECORDED void *quick_malloc(size_t size) {
+    struct tm_thread *thread = tm_this_thread();
+    tm_enter_quickly(thread);
+    void *block = tm_real.malloc(size);
+    if (block) tm_allocated_quickly(thread, TM_EVENT_ALLOCATE, block, size, TM_FRAME_RECORD);
+    tm_leave_quickly(thread);
+    return block;
+}
+
+TM_RECORDED void *other_malloc(size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(!tm_enter(thread, &epoch))) return pass_allocate(size, 0, false);
     void *block = tm_real.malloc(size);
-    if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_CALLER);
+    if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_FRAME_RECORD);
     tm_leave(thread, epoch);
     return block;
 }
 
 TM_HOOK void *malloc(size_t size) {
+    struct tm_thread *thread = tm_this_thread();
     uint64_t epoch = epoch_now();
-    if (is_off(epoch) || tm_is_passed_over(&tm_thread, size, epoch)) TM_BECOMES tm_real.malloc(size);
-    TM_BECOMES recorded_malloc(size);
+    if (tm_is_quick(thread, epoch, size)) TM_BECOMES quick_malloc(size);
+    if (is_off(epoch) || tm_is_passed_over(thread, size, epoch)) TM_BECOMES tm_real.malloc(size);
+    TM_BECOMES other_malloc(size);
 }
 
-TM_TRACED void *recorded_calloc(size_t count, size_t size) {
+TM_RECORDED void *quick_calloc(size_t count, size_t size) {
+    struct tm_thread *thread = tm_this_thread();
+    tm_enter_quickly(thread);
+    void *block = tm_real.calloc(count, size);
+    if (block) tm_allocated_quickly(thread, TM_EVENT_ALLOCATE, block, count * size, TM_FRAME_RECORD);
+    tm_leave_quickly(thread);
+    return block;
+}
+
+TM_RECORDED void *other_calloc(size_t count, size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
@@ -96,23 +117,32 @@ TM_TRACED void *recorded_calloc(size_t count, size_t size) {
         return pass_allocate(product, 0, true);
     }
     void *block = tm_real.calloc(count, size);
-    if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, count * size, TM_CALLER);
+    if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, count * size, TM_FRAME_RECORD);
     tm_leave(thread, epoch);
     return block;
 }
 
 TM_HOOK void *calloc(size_t count, size_t size) {
+    struct tm_thread *thread = tm_this_thread();
     uint64_t epoch = epoch_now();
     size_t whole;
-    if (is_off(epoch) || (UNLIKELY(tm_thread.until_sample) && !__builtin_mul_overflow(count, size, &whole) &&
-                          tm_is_passed_over(&tm_thread, whole, epoch)))
-        TM_BECOMES tm_real.calloc(count, size);
-    TM_BECOMES recorded_calloc(count, size);
+    bool is_possible = !__builtin_mul_overflow(count, size, &whole);
+    if (is_possible && tm_is_quick(thread, epoch, whole)) TM_BECOMES quick_calloc(count, size);
+    if (is_off(epoch) || (is_possible && tm_is_passed_over(thread, whole, epoch))) TM_BECOMES tm_real.calloc(count, size);
+    TM_BECOMES other_calloc(count, size);
 }
 
-TM_TRACED void recorded_free(void *block) {
+// Nothing is left to do after the real call, so it need not come back.
+TM_RECORDED void quick_free(void *block) {
+    struct tm_thread *thread = tm_this_thread();
+    tm_enter_quickly(thread);
+    tm_freeing_quickly(thread, TM_EVENT_FREE, block);
+    tm_leave_quickly(thread);
+    TM_BECOMES tm_real.free(block);
+}
+
+TM_RECORDED void other_free(void *block) {
     uint64_t epoch;
-    if (UNLIKELY(!block)) return;
     struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
         pass_free(thread, block);
@@ -124,9 +154,12 @@ TM_TRACED void recorded_free(void *block) {
 }
 
 TM_HOOK void free(void *block) {
-    if (UNLIKELY(tm_arena_owns(block))) return;
-    if (is_off(epoch_now()) || !tm_sampled_blocks_may_have(block)) TM_BECOMES tm_real.free(block);
-    TM_BECOMES recorded_free(block);
+    struct tm_thread *thread = tm_this_thread();
+    uint64_t epoch = epoch_now();
+    if (UNLIKELY(!block || tm_arena_owns(block))) return;
+    if (tm_is_quick(thread, epoch, 0)) TM_BECOMES quick_free(block);
+    if (is_off(epoch) || !tm_sampled_blocks_may_have(block)) TM_BECOMES tm_real.free(block);
+    TM_BECOMES other_free(block);
 }
 
 TM_HOOK void cfree(void *block) { free(block); }
@@ -159,26 +192,26 @@ TM_HOOK void free_aligned_sized(void *block, size_t alignment, size_t size) {
 // What both reallocs record about a block that was there before, and whose release was recorded, or not because it was not
 // sampled. `result` NULL with size 0: the block was freed.
 static inline __attribute__((always_inline)) void reallocated(
-    struct tm_thread *thread, bool was_released, void *old, void *result, size_t size, struct tm_caller caller) {
-    if (result && tm_allocated(thread, was_released ? TM_EVENT_REALLOC_RESULT : TM_EVENT_ALLOCATE, result, size, caller)) return;
+    struct tm_thread *thread, bool was_released, void *old, void *result, size_t size, const struct tm_frame_record *hook) {
+    if (result && tm_allocated(thread, was_released ? TM_EVENT_REALLOC_RESULT : TM_EVENT_ALLOCATE, result, size, hook)) return;
     if (!was_released) return;
     if (result || size == 0 || !tm_is_sampled_again(old)) tm_put_event(thread, TM_EVENT_REALLOC_RESULT, 0, 0, 0);
     else tm_put_event(thread, TM_EVENT_REALLOC_FAILED, (uintptr_t)old, 0, 0);
 }
 
-// In a hook's own frame, so that `caller` is the program's call.
-static inline __attribute__((always_inline)) void *reallocate(void *block, size_t size, struct tm_caller caller) {
+// In a hook's own frame, which is `hook`.
+static inline __attribute__((always_inline)) void *reallocate(void *block, size_t size, const struct tm_frame_record *hook) {
     uint64_t epoch;
     struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(tm_arena_owns(block) || !tm_enter(thread, &epoch))) return pass_reallocate(block, size);
     void *result;
     if (!block) {
         result = tm_real.realloc(NULL, size);
-        if (result) tm_allocated(thread, TM_EVENT_ALLOCATE, result, size, caller);
+        if (result) tm_allocated(thread, TM_EVENT_ALLOCATE, result, size, hook);
     } else {
         bool was_released = tm_freeing(thread, TM_EVENT_REALLOC_RELEASE, block);
         result = tm_real.realloc(block, size);
-        reallocated(thread, was_released, block, result, size, caller);
+        reallocated(thread, was_released, block, result, size, hook);
     }
     tm_leave(thread, epoch);
     return result;
@@ -189,13 +222,27 @@ static inline bool is_reallocation_passed_over(void *block, size_t size, uint64_
     return UNLIKELY(tm_thread.until_sample) && !tm_sampled_blocks_may_have(block) && tm_is_passed_over(&tm_thread, size, epoch);
 }
 
-TM_TRACED void *recorded_realloc(void *block, size_t size) { return reallocate(block, size, TM_CALLER); }
+TM_RECORDED void *quick_realloc(void *block, size_t size) {
+    struct tm_thread *thread = tm_this_thread();
+    tm_enter_quickly(thread);
+    tm_freeing_quickly(thread, TM_EVENT_REALLOC_RELEASE, block);
+    void *result = tm_real.realloc(block, size);
+    if (result) tm_allocated_quickly(thread, TM_EVENT_REALLOC_RESULT, result, size, TM_FRAME_RECORD);
+    else tm_put_event(thread, TM_EVENT_REALLOC_FAILED, (uintptr_t)block, 0, 0);
+    tm_leave_quickly(thread);
+    return result;
+}
+
+TM_RECORDED void *other_realloc(void *block, size_t size) { return reallocate(block, size, TM_FRAME_RECORD); }
 
 TM_HOOK void *realloc(void *block, size_t size) {
+    struct tm_thread *thread = tm_this_thread();
     uint64_t epoch = epoch_now();
-    if (!tm_arena_owns(block) && (is_off(epoch) || is_reallocation_passed_over(block, size, epoch)))
-        TM_BECOMES tm_real.realloc(block, size);
-    TM_BECOMES recorded_realloc(block, size);
+    if (!tm_arena_owns(block)) {
+        if (block && size && tm_is_quick(thread, epoch, size)) TM_BECOMES quick_realloc(block, size);
+        if (is_off(epoch) || is_reallocation_passed_over(block, size, epoch)) TM_BECOMES tm_real.realloc(block, size);
+    }
+    TM_BECOMES other_realloc(block, size);
 }
 
 TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
@@ -205,10 +252,10 @@ TM_HOOK void *reallocarray(void *block, size_t count, size_t size) {
         return NULL;
     }
     if (!tm_arena_owns(block) && is_reallocation_passed_over(block, product, epoch_now())) return tm_real.realloc(block, product);
-    return reallocate(block, product, TM_CALLER);
+    return reallocate(block, product, TM_FRAME_RECORD);
 }
 
-TM_TRACED int recorded_posix_memalign(void **block, size_t alignment, size_t size) {
+TM_RECORDED int other_posix_memalign(void **block, size_t alignment, size_t size) {
     uint64_t epoch;
     struct tm_thread *thread = tm_this_thread();
     if (UNLIKELY(!tm_enter(thread, &epoch))) {
@@ -223,7 +270,7 @@ TM_TRACED int recorded_posix_memalign(void **block, size_t alignment, size_t siz
         return 0;
     }
     int failed = tm_real.posix_memalign(block, alignment, size);
-    if (!failed) tm_allocated(thread, TM_EVENT_ALLOCATE, *block, size, TM_CALLER);
+    if (!failed) tm_allocated(thread, TM_EVENT_ALLOCATE, *block, size, TM_FRAME_RECORD);
     tm_leave(thread, epoch);
     return failed;
 }
@@ -231,7 +278,7 @@ TM_TRACED int recorded_posix_memalign(void **block, size_t alignment, size_t siz
 TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
     uint64_t epoch = epoch_now();
     if (is_off(epoch) || tm_is_passed_over(&tm_thread, size, epoch)) TM_BECOMES tm_real.posix_memalign(block, alignment, size);
-    TM_BECOMES recorded_posix_memalign(block, alignment, size);
+    TM_BECOMES other_posix_memalign(block, alignment, size);
 }
 
 #define TM_ALIGNED_HOOK(name, parameters, arguments, alignment)                                       \
@@ -243,7 +290,7 @@ TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
             return pass_allocate(size, alignment, false);                                             \
         }                                                                                             \
         void *block = tm_real.name arguments;                                                         \
-        if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_CALLER);                   \
+        if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_FRAME_RECORD);                   \
         tm_leave(thread, epoch);                                                                      \
         return block;                                                                                 \
     }

@@ -29,7 +29,7 @@ static bool say(struct tm_thread *thread, const void *block, bool may_wait) {
     if (!may_wait) {
         // A thread without a ring of its own would have to wait for one.
         if (outside != now) return tm_try_shared_ring(TM_EVENT_OWN_FREE, block);
-        if (thread->head - thread->tail >= thread->capacity && !tm_find_room(thread)) return false;
+        if (thread->head - thread->tail > thread->mask && !tm_find_room(thread)) return false;
     }
     struct tm_word word;
     bool entered = tm_word_begin(thread, &word);

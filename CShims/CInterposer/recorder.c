@@ -68,7 +68,7 @@ static void open_ring(struct tm_thread *thread, struct tm_ring *ring) {
     }
     thread->ring = ring;
     thread->events = tm_recording.events + ring->at;
-    thread->capacity = ring->capacity;
+    thread->mask = ring->capacity - 1;
     thread->head = tm_load64(&ring->head);
     thread->tail = tm_ring_tail(ring);
     thread->quick_end = 0;
@@ -112,9 +112,9 @@ static bool is_sampled(struct tm_thread *thread, const void *block, uint64_t siz
 }
 
 bool tm_allocated_in_sample(
-    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, const struct tm_frame_record *hook) {
     if (!is_sampled(thread, block, size)) return false;
-    tm_put_event(thread, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, pc, sp, fp));
+    tm_put_event(thread, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, hook));
     return true;
 }
 
@@ -162,11 +162,13 @@ bool tm_try_shared_ring(uint32_t kind, const void *block) {
     if (!tm_swap32(&ring->lock, 0, 1)) return false;
     struct tm_thread nobody = {0};
     open_ring(&nobody, ring);
-    bool has_room = nobody.head - nobody.tail < nobody.capacity;
+    bool has_room = nobody.head - nobody.tail <= nobody.mask;
     if (has_room) tm_put_event(&nobody, kind, (uintptr_t)block, 0, 0);
     tm_shared_ring_unlock();
     return has_room;
 }
+
+#define QUICK_SIZES (UINT64_C(1) << 32)
 
 // Takes part in the recording `epoch`. On return the thread is ready; ring 0 is left locked if the thread shares it.
 static void join(struct tm_thread *thread) {
@@ -197,7 +199,8 @@ bool tm_enter_slow(struct tm_thread *thread) {
         if (now == TM_UNDECIDED) now = tm_lifecycle_decide();
         if (now >= TM_FIRST_EPOCH) {
             join(thread);
-            thread->epoch = now;
+            thread->epoch = thread->joined = now;
+            thread->quick_sizes = thread->shares_ring || tm_sampled_blocks.interval ? 0 : QUICK_SIZES;
             recorded = true;
         }
         thread->internal = false;
@@ -217,7 +220,7 @@ static void move(struct tm_thread *thread, uint64_t at, uint32_t capacity) {
     tm_store64(&ring->moved, thread->head);
     tm_store32(&ring->capacity, capacity);
     thread->events = tm_recording.events + at;
-    thread->capacity = capacity;
+    thread->mask = capacity - 1;
     thread->tail = thread->head;
 }
 
@@ -242,14 +245,14 @@ static void move_to_granted(struct tm_thread *thread, uint32_t capacity) {
 // Back to where the caches are not spoilt, when the collector has caught up.
 static void move_home(struct tm_thread *thread) {
     struct tm_ring *ring = thread->ring;
-    if (ring->other_capacity == 0 || ring->other_capacity > thread->capacity) return;
+    if (ring->other_capacity == 0 || ring->other_capacity > ring->capacity) return;
     if (thread->head - tm_load64(&ring->tail) <= ring->other_capacity / 2 && may_move(ring)) move_to_other(thread);
 }
 
 bool tm_find_room(struct tm_thread *thread) {
     struct tm_ring *ring = thread->ring;
     thread->tail = tm_ring_tail(ring);
-    if (thread->head - thread->tail < thread->capacity) return true;
+    if (thread->head - thread->tail <= thread->mask) return true;
     if (!may_move(ring)) return false;
     uint32_t granted = tm_load32(&ring->reserved_capacity);
     bool is_new = granted > ring->capacity && granted > ring->other_capacity;
@@ -271,7 +274,7 @@ static bool wait_for_room(struct tm_thread *thread) {
     }
     ring->waits++;
     // The last wait was in vain: do not stand still for each event that does not fit.
-    if (thread->gave_up && thread->head - thread->tail >= thread->capacity) {
+    if (thread->gave_up && thread->head - thread->tail > thread->mask) {
         tm_add64(&tm_recording.header->lost_events, 1);
         return false;
     }
@@ -297,26 +300,26 @@ static bool wait_for_room(struct tm_thread *thread) {
     return true;
 }
 
-uint64_t tm_event_time(struct tm_thread *thread) {
+bool tm_new_time(struct tm_thread *thread) {
     struct tm_ring *ring = thread->ring;
     uint64_t head = thread->head;
-    if (head - thread->tail >= thread->capacity) {
+    if (head - thread->tail > thread->mask) {
         // Nothing is claimed while the thread waits: the collector would wait for it in turn.
         __atomic_store_n(&ring->claim, head, __ATOMIC_RELAXED);
-        if (!wait_for_room(thread)) return 0;
+        if (!wait_for_room(thread)) return false;
         __atomic_store_n(&ring->claim, head + 1, __ATOMIC_RELAXED);
     }
     move_home(thread);
     int is_fenced = tm_recording.fence == TM_FENCE_PRODUCER;
     if (is_fenced) tm_fence();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    uint64_t time = tm_turn_read_clock(&thread->turn, head);
-    uint64_t until = thread->turn.until, full = thread->tail + thread->capacity;
+    thread->time_kind = tm_turn_read_clock(&thread->turn, head) << TM_KIND_BITS;
+    uint64_t until = thread->turn.until, full = thread->tail + thread->mask + 1;
     // Whether the thread has the turn is asked for each event; if it has got it now, for so many. One without a number never has it:
     // what says so is what says that nobody has it.
     if (is_fenced || !thread->turn.number) thread->quick_end = 0;
     else thread->quick_end = until > head && until < full ? until : full;
-    return time;
+    return true;
 }
 
 // Most of a place is never touched: the kernel knows what is. All of it when it does not say.

@@ -33,20 +33,23 @@ union tm_process_page {
 
 extern union tm_process_page tm_page __attribute__((visibility("hidden")));
 
-// One per thread. After fork the child's copy holds an epoch of the parent's, which is not its own.
+// One per thread. After fork the child's copy holds an epoch of the parent's, which is not its own. First what each event needs.
 struct tm_thread {
     uint64_t epoch;
-    uint64_t until_sample;  // bytes before the next sampled one; always 0 where every block is recorded
-    uint64_t epoch_outside;  // the epoch to go back to when `ignored` is over
+    uint64_t quick_sizes;    // a call for fewer bytes needs tm_is_quick's way only; 0: none does, and no free
+    uint64_t until_sample;   // bytes before the next sampled one; always 0 where every block is recorded
+    uint64_t joined;         // the recording that it has a ring of
     uint64_t head;
     uint64_t quick_end;  // the first event that needs more than the turn: room, or the clock; 0: each does
-    uint64_t tail;       // of the last look: more may have been consumed
-    uint64_t capacity;
+    uint64_t time_kind;  // the time of the last event, in its place for the next
+    uint64_t mask;       // of positions: the ring's capacity - 1
     struct tm_ring *ring;
     struct tm_event *events;
     const uint64_t *holder;  // of the turn
-    struct tm_unwinder *unwinder;
     struct tm_turn_of_thread turn;
+    struct tm_unwinder *unwinder;
+    uint64_t tail;       // of the last look: more may have been consumed
+    uint64_t epoch_outside;  // the epoch to go back to when `ignored` is over
     bool internal;       // the tracer's start-up runs on this thread: it allocates from the arena
     uint32_t ignored;    // a moment of the tracer's own in a program that links it: how deeply nested. Nothing is recorded
     uint64_t random;     // state of the draws
@@ -109,26 +112,34 @@ bool tm_find_room(struct tm_thread *thread);
 // free (8 to 10 ns). So many events ahead, a KB, that is over in time even where a program does nothing but allocate.
 enum { TM_EVENTS_AHEAD = 40 };
 
-// The time of the next event, when it is not that of the one before: waits for room, and reads the clock. 0: the event is lost.
-uint64_t tm_event_time(struct tm_thread *thread);
+// What is called seldom from where many registers are in use.
+#define TM_KEEPS_REGISTERS __attribute__((preserve_most, noinline))
 
-// The claim tells the collector that an event may appear whose time is already taken; see "horizon" in CRecording.h.
-static inline __attribute__((always_inline)) void tm_put_event(
-    struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
-    uint64_t head = thread->head, time = thread->turn.time;
+// The time of the next event, when it is not that of the one before: waits for room, and reads the clock. False: the event is lost.
+TM_KEEPS_REGISTERS bool tm_new_time(struct tm_thread *thread);
+
+// One more event, in the words of struct tm_event. The claim tells the collector that an event may appear whose time is already taken;
+// see "horizon" in CRecording.h.
+static inline __attribute__((always_inline)) void tm_put_words(
+    struct tm_thread *thread, uint32_t kind, uint64_t address_size, uint64_t stack_size) {
+    uint64_t head = thread->head;
     __atomic_store_n(&thread->ring->claim, head + 1, __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (__builtin_expect(head >= thread->quick_end || tm_load64(thread->holder) != thread->turn.number, 0)) {
-        time = tm_event_time(thread);
-        if (!time) return;
-    }
-    struct tm_event *event = &thread->events[head & (thread->capacity - 1)];
+    if (__builtin_expect(head >= thread->quick_end || tm_load64(thread->holder) != thread->turn.number, 0))
+        if (!tm_new_time(thread)) return;
+    struct tm_event *event = &thread->events[head & thread->mask];
     tm_cpu_fetch_to_write(event + TM_EVENTS_AHEAD);
-    event->time_kind = time << TM_KIND_BITS | kind;
-    event->address_size = (address & ((UINT64_C(1) << TM_ADDRESS_BITS) - 1)) | size >> 32 << TM_ADDRESS_BITS;
-    event->stack_size = stack | size << 32;
+    event->time_kind = thread->time_kind | kind;
+    event->address_size = address_size;
+    event->stack_size = stack_size;
     thread->head = head + 1;
     tm_store64(&thread->ring->head, head + 1);
+}
+
+static inline __attribute__((always_inline)) void tm_put_event(
+    struct tm_thread *thread, uint32_t kind, uint64_t address, uint64_t size, uint32_t stack) {
+    uint64_t address_size = (address & ((UINT64_C(1) << TM_ADDRESS_BITS) - 1)) | size >> 32 << TM_ADDRESS_BITS;
+    tm_put_words(thread, kind, address_size, stack | size << 32);
 }
 
 // Whether a call of `size` bytes has nothing to say, because no byte of it is sampled: then the real call is all that is left
@@ -161,15 +172,13 @@ bool tm_try_shared_ring(uint32_t kind, const void *block);
 
 // The same as below, where blocks are sampled.
 bool tm_allocated_in_sample(
-    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, uintptr_t pc, uintptr_t sp, uintptr_t fp);
+    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, const struct tm_frame_record *hook);
 
-// A block exists now: say it after the real call. False: it is not one of the sampled ones. In the hook itself: a tm_caller
-// that is passed to a function goes over the stack, and is read there before its words have arrived (5 ns).
+// A block exists now: say it after the real call. False: it is not one of the sampled ones.
 static inline __attribute__((always_inline)) bool tm_allocated(
-    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, struct tm_caller caller) {
-    if (__builtin_expect(tm_sampled_blocks.interval != 0, 0))
-        return tm_allocated_in_sample(thread, kind, block, size, caller.pc, caller.sp, caller.fp);
-    tm_put_event(thread, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, caller.pc, caller.sp, caller.fp));
+    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, const struct tm_frame_record *hook) {
+    if (__builtin_expect(tm_sampled_blocks.interval != 0, 0)) return tm_allocated_in_sample(thread, kind, block, size, hook);
+    tm_put_event(thread, kind, (uintptr_t)block, size, tm_unwinder_stack(thread->unwinder, hook));
     return true;
 }
 
@@ -183,6 +192,33 @@ static inline bool tm_freeing(struct tm_thread *thread, uint32_t kind, const voi
     }
     tm_put_event(thread, kind, (uintptr_t)block, has_allocated, 0);
     return true;
+}
+
+// ---- The quick way: nearly each call of a program of which every block is recorded
+// The thread takes part and has a ring of its own, each block is recorded, and the size needs 32 bits: what follows asks no more.
+// `epoch`: the process's.
+static inline __attribute__((always_inline)) bool tm_is_quick(const struct tm_thread *thread, uint64_t epoch, uint64_t size) {
+    return __builtin_expect(thread->epoch == epoch, 1) && __builtin_expect(size < thread->quick_sizes, 1);
+}
+
+static inline void tm_enter_quickly(struct tm_thread *thread) {
+    thread->epoch = TM_INSIDE;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static inline void tm_leave_quickly(struct tm_thread *thread) {
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    thread->epoch = thread->joined;
+}
+
+static inline __attribute__((always_inline)) void tm_allocated_quickly(
+    struct tm_thread *thread, uint32_t kind, const void *block, uint64_t size, const struct tm_frame_record *hook) {
+    uint64_t stack = tm_unwinder_stack(thread->unwinder, hook);
+    tm_put_words(thread, kind, (uintptr_t)block, stack | size << 32);
+}
+
+static inline __attribute__((always_inline)) void tm_freeing_quickly(struct tm_thread *thread, uint32_t kind, const void *block) {
+    tm_put_words(thread, kind, (uintptr_t)block, 0);
 }
 
 #endif

@@ -90,7 +90,6 @@ struct tm_known_paths {
 };
 
 #define TM_NO_FRAME INT64_MAX
-#define TM_NO_EPOCH UINT64_MAX
 
 struct tm_unwinder {
     // what every call needs
@@ -98,7 +97,9 @@ struct tm_unwinder {
     uint32_t is_cut;  // frames[0] is not the outermost frame of the stack
     uint32_t limit, capacity;
     uint64_t epoch;
-    uint64_t plain_epoch;  // the same if what is remembered is not cut, has no async functions, and is not compared with libunwind's
+    // From where to where the stack pointer can be for what is remembered to be compared at once. Nowhere (size 0) if it is cut, has
+    // async functions, or is compared with libunwind's.
+    uintptr_t near_low, near_size;
     const struct tm_frame *last;  // frames[count - 1], between calls
     struct tm_frame *frames;
     uintptr_t base;  // 3 GiB inside of the outermost frame: what is within 4 GiB from here has a place

@@ -29,6 +29,15 @@
 #include "stack_table.h"
 #include "unwind_rules.h"
 
+// The frame that called the hook, as it stands after the return.
+struct caller {
+    uintptr_t pc, sp, fp;
+};
+
+static inline __attribute__((always_inline)) struct caller caller_of(const struct tm_frame_record *hook) {
+    return (struct caller){hook->pc, tm_cpu_sp_above(hook), hook->fp};
+}
+
 #define LIMIT_MIN 128u
 #define LIMIT_MAX 65535u
 
@@ -64,7 +73,7 @@ void tm_unwinder_code_unloaded(void) { tm_rules_forget(); }
 void tm_unwinder_thread_start(struct tm_unwinder *unwinder) {
     unwinder->count = 0;
     unwinder->is_cut = 0;
-    unwinder->plain_epoch = TM_NO_EPOCH;
+    unwinder->near_size = 0;
     unwinder->limit = options.limit;
     unwinder->capacity = 2 * options.limit;
     tm_unwinder_lay_out(unwinder, options.limit);
@@ -126,14 +135,14 @@ static __attribute__((noinline)) enum step step(struct tm_unwinder *unwinder, st
 }
 
 // ---- The walk
-static size_t walk_by_libunwind(struct tm_unwinder *unwinder, struct tm_caller from) {
+static size_t walk_by_libunwind(struct tm_unwinder *unwinder, struct caller from) {
     return tm_libunwind_walk(
         from.pc, from.sp, unwinder->foreign, unwinder->capacity + 1, unwinder->known, &unwinder->bounds, unwinder->scratch);
 }
 
 // The same for a stack that libunwind walked: `count` becomes the number of its frames up to the innermost async function.
 // There is one chain: what it was remembered for is given up.
-static uint32_t async_parent_of_foreign(struct tm_unwinder *unwinder, struct tm_caller from, size_t *count) {
+static uint32_t async_parent_of_foreign(struct tm_unwinder *unwinder, struct caller from, size_t *count) {
     const struct tm_foreign_frame *foreign = unwinder->foreign;
     for (size_t i = 0; i < *count; i++) {
         if (foreign[i].flags & TM_NODE_SIGNAL || !tm_rules_find(tm_rules.entries, unwinder->epoch, foreign[i].pc).is_async) continue;
@@ -149,7 +158,7 @@ static uint32_t async_parent_of_foreign(struct tm_unwinder *unwinder, struct tm_
 }
 
 // Stacks that need libunwind are walked by it as a whole, and what is remembered stays for the stacks that do not.
-static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from) {
+static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct caller from) {
     struct tm_foreign_frame *foreign = unwinder->foreign;
     size_t count = walk_by_libunwind(unwinder, from);
     tm_add64(&options.counters->fallbacks, 1);
@@ -167,7 +176,7 @@ static uint32_t walk_foreign(struct tm_unwinder *unwinder, struct tm_caller from
 // Steps outward from fresh[0] until it meets one of frames[0 ... j], which it returns; -1 when it met none. `how` is why
 // it stopped: STEP_DONE at a remembered frame, or at more frames than are kept. fresh[*count] is where it stopped.
 static inline __attribute__((always_inline)) int64_t step_out(
-    struct tm_unwinder *unwinder, struct tm_caller from, int64_t j, uint32_t *count, enum step *how) {
+    struct tm_unwinder *unwinder, struct caller from, int64_t j, uint32_t *count, enum step *how) {
     struct tm_fresh_frame *fresh = unwinder->fresh, *end = fresh + unwinder->capacity;
     const struct tm_frame *frame = &unwinder->frames[j];
     struct tm_rule_entry *rules = tm_rules.entries;
@@ -207,13 +216,13 @@ static inline __attribute__((always_inline)) int64_t step_out(
     return -1;
 }
 
-static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, int64_t remembered) {
+static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, struct caller from, int64_t remembered) {
     const struct tm_fresh_frame *fresh = unwinder->fresh;
     uint32_t n, limit = unwinder->limit, kept = limit + limit / 2;
     enum step how;
-    int64_t j = step_out(unwinder, (struct tm_caller){pc, sp, fp}, remembered, &n, &how);
-    if (how == STEP_FOREIGN && tm_libunwind_loaded()) return walk_foreign(unwinder, (struct tm_caller){pc, sp, fp});
-    if (j >= 0 && unwinder->is_cut && (uint64_t)j + 1 + n < limit) return walk(unwinder, pc, sp, fp, -1);
+    int64_t j = step_out(unwinder, from, remembered, &n, &how);
+    if (how == STEP_FOREIGN && tm_libunwind_loaded()) return walk_foreign(unwinder, from);
+    if (j >= 0 && unwinder->is_cut && (uint64_t)j + 1 + n < limit) return walk(unwinder, from, -1);
 
     uint32_t left = n;
     uint16_t flags = 0;
@@ -238,7 +247,7 @@ static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, uin
     int is_early = flags != 0;
     int has_path = j >= 0 && is_outer_known && unwinder->known.high && !unwinder->is_cut;
     if (j < 0) tm_remember_from(unwinder, fresh[n - 1].sp);
-    unwinder->is_doubtful = sp < unwinder->base;
+    unwinder->is_doubtful = from.sp < unwinder->base;
     if (unwinder->count == 0 || !is_outer_known) {
         left--;
         tm_remember(unwinder, &fresh[left], is_outer_known ? &fresh[left + 1] : NULL, flags);
@@ -263,7 +272,7 @@ static int agrees(const struct tm_unwinder *unwinder, const struct tm_foreign_fr
     return unwinder->is_cut || their_count == count;
 }
 
-static void verify(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t node) {
+static void verify(struct tm_unwinder *unwinder, struct caller from, uint32_t node) {
     uint32_t count = unwinder->count;
     if (count == 0 || unwinder->frames[count - 1].node != node) return;  // libunwind's own stack
     size_t theirs = walk_by_libunwind(unwinder, from);
@@ -272,9 +281,9 @@ static void verify(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t
 }
 
 // The same for a known path, of which nothing is remembered: it is walked, compared and forgotten.
-static __attribute__((noinline)) void verify_path(struct tm_unwinder *unwinder, struct tm_caller from, uint32_t node) {
+static __attribute__((noinline)) void verify_path(struct tm_unwinder *unwinder, struct caller from, uint32_t node) {
     uint32_t count = unwinder->count;
-    if (walk(unwinder, from.pc, from.sp, from.fp, (int64_t)count - 1) != node) tm_add64(&options.counters->differences, 1);
+    if (walk(unwinder, from, (int64_t)count - 1) != node) tm_add64(&options.counters->differences, 1);
     if (tm_libunwind_loaded()) verify(unwinder, from, node);
     if (unwinder->count > count) unwinder->count = count;
 }
@@ -283,10 +292,10 @@ static __attribute__((noinline)) void verify_path(struct tm_unwinder *unwinder, 
 // The innermost frame that stands is often the base of a path that was walked before; or one of the two frames outside of it is, when
 // the innermost ones have gone on since.
 static inline __attribute__((always_inline)) uint32_t known_path(
-    struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+    struct tm_unwinder *unwinder, const struct tm_frame *last, struct caller from) {
     for (int tries = 0; tries < 3 && last >= unwinder->frames; tries++, last--) {
-        struct tm_path_key key = tm_path_key(&unwinder->paths, last, pc, sp);
-        uint32_t node = tm_path_find(&unwinder->paths, key.set, tm_path_ways(key), last, pc, sp, fp);
+        struct tm_path_key key = tm_path_key(&unwinder->paths, last, from.pc, from.sp);
+        uint32_t node = tm_path_find(&unwinder->paths, key.set, tm_path_ways(key), last, from.pc, from.sp, from.fp);
         if (node) {
             unwinder->count = (uint32_t)(last - unwinder->frames) + 1;
             if (unwinder->count <= unwinder->async_outer) unwinder->async_outer = TM_NO_FRAME;
@@ -301,9 +310,21 @@ static inline __attribute__((always_inline)) int is_on_known_stack(const struct 
     return sp - unwinder->known.low < unwinder->known.high - unwinder->known.low;
 }
 
-static __attribute__((noinline)) uint32_t other_stack(
-    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, uint32_t held) {
-    if (__builtin_expect(!is_on_known_stack(unwinder, sp), 0)) unwinder->known = tm_stack_known(&unwinder->bounds, sp);
+// What is remembered can be compared at once, if it is of the thread's present stack and nothing about it is unusual: then the stack
+// pointer is as far in as the last frame's, or further. Otherwise no place is right.
+static inline __attribute__((always_inline)) void note_where_comparable(struct tm_unwinder *unwinder) {
+    const struct tm_frame *last = &unwinder->frames[(int64_t)unwinder->count - 1];
+    struct tm_stack_range known = unwinder->known;
+    int is_plain = !(unwinder->is_cut | options.verify) && unwinder->async_outer == TM_NO_FRAME;
+    int is_near = unwinder->count && last->sp >= known.low && last->sp < known.high;
+    unwinder->last = last;
+    unwinder->near_low = known.low;
+    unwinder->near_size = is_plain && is_near ? last->sp - known.low + 1 : 0;
+}
+
+static __attribute__((noinline)) uint32_t other_stack(struct tm_unwinder *unwinder, const struct tm_frame_record *hook, uint32_t held) {
+    struct caller from = caller_of(hook);
+    if (__builtin_expect(!is_on_known_stack(unwinder, from.sp), 0)) unwinder->known = tm_stack_known(&unwinder->bounds, from.sp);
     uint64_t epoch = __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
     if (__builtin_expect(unwinder->epoch != epoch, 0)) {
         unwinder->epoch = epoch;
@@ -312,83 +333,77 @@ static __attribute__((noinline)) uint32_t other_stack(
         tm_async_forget(unwinder->chain);
     }
     uint32_t node;
-    const struct tm_frame *last = tm_outside(&unwinder->frames[(int64_t)unwinder->count - 1], sp);
+    const struct tm_frame *last = tm_outside(&unwinder->frames[(int64_t)unwinder->count - 1], from.sp);
     int64_t j = __builtin_expect(unwinder->known.high != 0, 1) ? tm_last_standing(unwinder, last, held) : last - unwinder->frames;
     last = &unwinder->frames[j];
     int is_deep_enough = !unwinder->is_cut || j + 1 >= (int64_t)unwinder->limit;
-    if (j >= 0 && unwinder->known.high && is_deep_enough && tm_is_same_frame(last, pc, sp, fp)) {
+    if (j >= 0 && unwinder->known.high && is_deep_enough && tm_is_same_frame(last, from.pc, from.sp, from.fp)) {
         unwinder->count = (uint32_t)j + 1;
         node = last->node;
     } else {
-        node = unwinder->known.high && !unwinder->is_cut ? known_path(unwinder, last, pc, sp, fp) : TM_NODE_NONE;
-        if (!node) node = walk(unwinder, pc, sp, fp, j);
-        else if (__builtin_expect(options.verify, 0)) verify_path(unwinder, (struct tm_caller){pc, sp, fp}, node);
+        node = unwinder->known.high && !unwinder->is_cut ? known_path(unwinder, last, from) : TM_NODE_NONE;
+        if (!node) node = walk(unwinder, from, j);
+        else if (__builtin_expect(options.verify, 0)) verify_path(unwinder, from, node);
     }
-    if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, (struct tm_caller){pc, sp, fp}, node);
-    int is_plain = !(unwinder->is_cut | options.verify) && unwinder->async_outer == TM_NO_FRAME;
-    unwinder->plain_epoch = is_plain ? unwinder->epoch : TM_NO_EPOCH;
-    unwinder->last = &unwinder->frames[(int64_t)unwinder->count - 1];
+    if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, from, node);
+    note_where_comparable(unwinder);
     return node;
 }
 
 // What is left to try when the first path of the set with the right tag is another one, or has more words than return addresses.
 // Functions of their own, each the end of the one before: so none saves registers for what it seldom needs.
 static __attribute__((noinline)) uint32_t stack_by_further_path(
-    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, struct tm_path_set *set, uint32_t ways) {
+    struct tm_unwinder *unwinder, const struct tm_frame_record *hook, struct tm_path_set *set, uint32_t ways) {
+    struct caller from = caller_of(hook);
     const struct tm_frame *last = unwinder->last;
-    uint32_t node = tm_path_find(&unwinder->paths, set, ways, last, pc, sp, fp);
-    return node ? node : other_stack(unwinder, pc, sp, fp, last->words);
+    uint32_t node = tm_path_find(&unwinder->paths, set, ways, last, from.pc, from.sp, from.fp);
+    return node ? node : other_stack(unwinder, hook, last->words);
 }
 
 static __attribute__((noinline)) uint32_t stack_by_path(
-    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
-    struct tm_path_key key = tm_path_key(&unwinder->paths, last, pc, sp);
+    struct tm_unwinder *unwinder, const struct tm_frame_record *hook, const struct tm_frame *last) {
+    struct caller from = caller_of(hook);
+    struct tm_path_key key = tm_path_key(&unwinder->paths, last, from.pc, from.sp);
     uint32_t ways = tm_path_ways(key);
-    if (!ways) return other_stack(unwinder, pc, sp, fp, last->words);
+    if (!ways) return other_stack(unwinder, hook, last->words);
     unsigned way = tm_path_first_way(ways);
     const struct tm_path *path = tm_path_of(&unwinder->paths, key.set, way);
-    if (!path->only_returns || !(last->flags & TM_FP_UNUSED) || !tm_path_is_from(path, last, pc, sp))
-        return stack_by_further_path(unwinder, pc, sp, fp, key.set, ways);
-    if (tm_path_returns_differ(path, 0, path->only_returns, sp))
-        return stack_by_further_path(unwinder, pc, sp, fp, key.set, ways & (ways - 1));
+    if (!path->only_returns || !(last->flags & TM_FP_UNUSED) || !tm_path_is_from(path, last, from.pc, from.sp))
+        return stack_by_further_path(unwinder, hook, key.set, ways);
+    if (tm_path_returns_differ(path, 0, path->only_returns, from.sp))
+        return stack_by_further_path(unwinder, hook, key.set, ways & (ways - 1));
     tm_path_is_used(key.set, way);
     return path->node;
 }
 
-// All that is remembered stands: the last frame is the hook's caller, or outside of it. A function of its own, which finds the frame
-// anew, because the comparison needs the registers.
-static __attribute__((noinline)) uint32_t stack_below_last(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-    const struct tm_frame *last = unwinder->last;
-    return tm_is_same_frame(last, pc, sp, fp) ? last->node : stack_by_path(unwinder, pc, sp, fp, last);
+// All that is remembered stands: the last frame is the hook's caller, or outside of it.
+static inline __attribute__((always_inline)) uint32_t stack_below_last(
+    struct tm_unwinder *unwinder, const struct tm_frame_record *hook, const struct tm_frame *last) {
+    struct caller from = caller_of(hook);
+    return tm_is_same_frame(last, from.pc, from.sp, from.fp) ? last->node : stack_by_path(unwinder, hook, last);
 }
 
 // All pairs stand. As tm_words_hold, which would keep one more register through the comparison.
 static inline __attribute__((always_inline)) uint32_t stack_by_words(
-    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
+    struct tm_unwinder *unwinder, const struct tm_frame_record *hook, const struct tm_frame *last) {
     const uint32_t *end = unwinder->words_at + last->words;
     const uint32_t *place = tm_cpu_words_hold(unwinder->base, unwinder->words_at, end, unwinder->words);
-    if (place != end) return other_stack(unwinder, pc, sp, fp, (uint32_t)(place - unwinder->words_at));
-    return stack_below_last(unwinder, pc, sp, fp);
+    if (place != end) return other_stack(unwinder, hook, (uint32_t)(place - unwinder->words_at));
+    return stack_below_last(unwinder, hook, unwinder->last);
 }
 
 static __attribute__((noinline)) uint32_t stack_by_pairs(
-    struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp, const struct tm_frame *last) {
-    if (!tm_cpu_pairs_are(unwinder->base, unwinder->pairs_at, unwinder->pairs, last->pairs)) return other_stack(unwinder, pc, sp, fp, 0);
-    return stack_by_words(unwinder, pc, sp, fp, last);
-}
-
-// Whether what is remembered is of the thread's present stack, and nothing about it is unusual.
-static inline __attribute__((always_inline)) int is_comparable(
-    const struct tm_unwinder *unwinder, const struct tm_frame *last, uintptr_t sp) {
-    if (last->sp < sp || !is_on_known_stack(unwinder, sp)) return 0;
-    return unwinder->plain_epoch == __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE);
+    struct tm_unwinder *unwinder, const struct tm_frame_record *hook, const struct tm_frame *last) {
+    if (!tm_cpu_pairs_are(unwinder->base, unwinder->pairs_at, unwinder->pairs, last->pairs)) return other_stack(unwinder, hook, 0);
+    return stack_by_words(unwinder, hook, last);
 }
 
 // A loop allocates from the same stack again and again, or along paths that begin where the last one did: nearly always all that is
 // remembered stands.
-uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, const struct tm_frame_record *hook) {
     const struct tm_frame *last = unwinder->last;
-    if (!is_comparable(unwinder, last, sp)) return other_stack(unwinder, pc, sp, fp, 0);
-    if (last->pairs) return stack_by_pairs(unwinder, pc, sp, fp, last);
-    return stack_by_words(unwinder, pc, sp, fp, last);
+    if (tm_cpu_sp_above(hook) - unwinder->near_low >= unwinder->near_size) return other_stack(unwinder, hook, 0);
+    if (unwinder->epoch != __atomic_load_n(&tm_rules.epoch, __ATOMIC_ACQUIRE)) return other_stack(unwinder, hook, 0);
+    if (last->pairs) return stack_by_pairs(unwinder, hook, last);
+    return stack_by_words(unwinder, hook, last);
 }

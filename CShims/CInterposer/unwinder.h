@@ -1,6 +1,6 @@
 // unwinder.h: the stack of the calling thread as one number, exactly, at a few nanoseconds a call.
 //
-// You give the frame that called a hook, you get the node of its stack. Between two allocations most of a stack stays
+// You give the frame of a hook, you get the node of its stack. Between two allocations most of a stack stays
 // as it was, so each thread remembers its last one: frames are stepped out of by rules only until one is met that is
 // remembered, and then every word of the stack that the rest of the remembered walk has read is compared. A caller's
 // frame is a function of the callee's frame and of those words alone, hence equal words mean equal frames.
@@ -29,9 +29,10 @@ struct tm_unwind_counters {
     uint64_t fallbacks;    // stacks walked by libunwind
 };
 
-// The frame that called the hook, as it stands after the return: pc = the hook's return address, sp = the hook's CFA.
-struct tm_caller {
-    uintptr_t pc, sp, fp;
+// What `call` and `push rbp` leave in the frame of a hook: its caller's frame pointer and its return address. The caller's stack pointer
+// after the return, the hook's CFA, is right above.
+struct tm_frame_record {
+    uintptr_t fp, pc;
 };
 
 size_t tm_unwinder_size(uint32_t frame_limit);
@@ -50,7 +51,7 @@ void tm_unwinder_code_unloaded(void);
 // On the thread itself, once, and again when its remembered nodes became invalid (fork, another recording).
 void tm_unwinder_thread_start(struct tm_unwinder *unwinder);
 
-// The node of the calling thread's stack; 0: none. Takes a tm_caller in registers: one on the stack costs more than its copying.
-uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, uintptr_t pc, uintptr_t sp, uintptr_t fp);
+// The node of the stack that begins with the caller of `hook`; 0: none.
+uint32_t tm_unwinder_stack(struct tm_unwinder *unwinder, const struct tm_frame_record *hook);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "caller.h"
+#include "frame_record.h"
 #include "interposer.h"
 #include "own_frees.h"
 #include "recorder.h"
@@ -62,11 +62,10 @@ bool tm_track(uint32_t domain, const void *address, uint64_t size, uint32_t stac
 bool tm_untrack(uint32_t domain, const void *address) { return say_of_range(TM_EVENT_UNTRACK, domain, address, 0, 0); }
 
 __attribute__((noinline)) uint32_t tm_stack_here(unsigned own_frames) {
-    struct tm_caller caller = TM_CALLER;
     struct tm_thread *thread = &tm_thread;
     struct tm_word word;
     bool entered = tm_word_begin(thread, &word);
-    uint32_t stack = entered ? tm_unwinder_stack(thread->unwinder, caller.pc, caller.sp, caller.fp) : 0;
+    uint32_t stack = entered ? tm_unwinder_stack(thread->unwinder, TM_FRAME_RECORD) : 0;
     for (; own_frames && stack >= TM_NODE_FIRST && stack < TM_NODES_MAX; own_frames--) {
         // The outermost frame stays: a stack has one at least.
         uint32_t parent = tm_recording.nodes[stack].parent;

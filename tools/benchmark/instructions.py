@@ -16,7 +16,7 @@ ACCEPTED = os.path.join(TOP, "tools", "benchmark", "instructions.txt")
 TOLERANCE = 0.05
 TRACED_PAIRS, COLLECTOR_PAIRS = 10000, 40000
 # As callgrind_annotate names functions.
-TRACED = re.compile(r":(?:malloc|free|recorded_(?:malloc|free)|tm_unwinder_stack) \[.*libtracemalloc")
+TRACED = re.compile(r":(?:malloc|free|quick_(?:malloc|free)|tm_unwinder_stack|stack_by_pairs) \[.*libtracemalloc")
 COLLECTOR = re.compile(r":\S*AllocationRecording6UnsafeO\S*(?:Merge|Ledger|LiveTable|Segment|StackRows)\S* \[")
 
 
