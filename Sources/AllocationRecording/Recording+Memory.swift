@@ -41,10 +41,10 @@ extension Recording {
         let wanted = min(used + Self.freeRings, region.rings.capacity)
         while region.rings.reserved < wanted && tm_load32(&shared.pointee.refused) == 0 {
             let index = region.rings.reserved
+            let place = region.placeForEvents(region.ringCapacityStart)
             var code = region.reserve(region.rings, from: index, to: index + 1)
-            var place = 0
-            if code == 0 { (place, code) = region.takeEvents(region.ringCapacityStart) }
-            if code != 0 {
+            if code == 0 { code = place.map { region.reserveEvents(at: $0, count: region.ringCapacityStart) } ?? ENOSPC }
+            guard let place, code == 0 else {
                 refuse(shared, code, used: used)
                 break
             }
@@ -62,17 +62,31 @@ extension Recording {
                 + "(in a container: --shm-size); stacks that found no place are charged to an outer frame")
     }
 
-    /// Twice the room for a ring whose producer has none. True when it has been given some.
+    /// A step towards more room for a ring whose producer has none. True when it has been given some.
+    ///
+    /// More than a step at once would take as long as the producer needs to fill what it has: then it would wait for that, and be
+    /// given more again.
     func growRing(_ index: Int) -> Bool {
         let cursor = merge.cursors.base + index
-        guard cursor.pointee.mayGrow else { return false }
-        let capacity = cursor.pointee.capacity * 2
-        guard capacity <= region.ringCapacityMax, mayBeLarge(index, capacity) else {
-            cursor.pointee.isFullyGrown = true
-            return false
+        if cursor.pointee.growing == nil {
+            guard cursor.pointee.mayGrow else { return false }
+            let (capacity, home) = (cursor.pointee.capacity, UInt64(region.ringCapacityHome))
+            let head = tm_load64(&cursor.pointee.ring.pointee.head)
+            let since = head &- cursor.pointee.filled
+            cursor.pointee.filled = head
+            // Now and then anybody is late: to write to fresh memory costs more than to wait for that.
+            if capacity > home, since == 0 || since > 16 * capacity { return false }
+            let larger = capacity < home ? min(4 * capacity, home) : 4 * capacity
+            guard larger <= region.ringCapacityMax, mayBeLarge(index, larger), let place = region.placeForEvents(Int(larger)) else {
+                cursor.pointee.isFullyGrown = true
+                return false
+            }
+            cursor.pointee.growing = Unsafe.Growth(memory: Unsafe.Cursor.Memory(place: place, capacity: larger))
         }
-        let (place, code) = region.takeEvents(Int(capacity))
-        if code != 0 {
+        guard var growth = cursor.pointee.growing else { return false }
+        if growth.step > 0, region.reserveEvents(at: growth.memory.place + growth.ready, count: growth.step) != 0 {
+            region.releaseEvents(at: growth.memory.place, count: growth.ready)
+            cursor.pointee.growing = nil
             cursor.pointee.isFullyGrown = true
             tm_store32(&cursor.pointee.ring.pointee.refused, 1)
             warn(
@@ -80,7 +94,12 @@ extension Recording {
                     + "give its file system more room (in a container: --shm-size)")
             return false
         }
-        cursor.pointee.grant(Unsafe.Cursor.Memory(place: place, capacity: capacity), keeping: region.ringCapacityHome)
+        growth.ready += growth.step
+        cursor.pointee.growing = growth
+        // From its small memory the producer may go back to the large one that it has.
+        guard growth.step == 0, cursor.pointee.isInLargest else { return false }
+        cursor.pointee.growing = nil
+        cursor.pointee.grant(growth.memory, keeping: region.ringCapacityHome)
         return true
     }
 
@@ -90,8 +109,9 @@ extension Recording {
         if capacity <= Self.plainRing { return true }
         var sum = capacity
         for other in 0..<merge.cursorCount where other != index {
-            let granted = merge.cursors[other].granted.capacity
-            if granted > Self.plainRing { sum += granted }
+            let cursor = merge.cursors[other]
+            let largest = max(cursor.granted.capacity, cursor.growing?.memory.capacity ?? 0)
+            if largest > Self.plainRing { sum += largest }
         }
         return sum <= 1 << 20 && Int(capacity) * MemoryLayout<tm_event>.stride <= region.room / 8
     }

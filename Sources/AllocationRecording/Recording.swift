@@ -239,7 +239,9 @@ final class Recording {
                 addPoints(before: clock, time: time)
             case .control(let kind, let argument, let clock): control(kind: kind, argument: argument, clock: clock, time: time)
             case .waiting(let ring):
-                if growRing(ring) { Unsafe.wake(&region.ring(ring).pointee.wake) }
+                merge.noteWoken(ring)
+                Unsafe.wake(&region.ring(ring).pointee.wake)
+                _ = growRing(ring)
             case .corrupt(let ring):
                 giveUp("ring \(ring) holds an impossible event")
                 return
@@ -303,9 +305,10 @@ final class Recording {
             let ring = cursor.pointee.ring
             if let left = cursor.pointee.takeLeft() { region.releaseEvents(at: left.place, count: Int(left.capacity)) }
             tm_fence()
-            if tm_load32(&ring.pointee.waiting) != 0 {
+            let waits = tm_load32(&ring.pointee.waiting) != 0
+            let grew = (waits || cursor.pointee.growing != nil) && growRing(index)
+            if waits {
                 someoneWaits = true
-                let grew = growRing(index)
                 if grew || cursor.pointee.wokenTail != cursor.pointee.tail || again {
                     cursor.pointee.wokenTail = cursor.pointee.tail
                     lastWake = time

@@ -15,7 +15,7 @@ extension Unsafe {
         case pause(clock: UInt64)
         case control(kind: UInt64, argument: UInt64, clock: UInt64)
         case corrupt(ring: Int)
-        /// Its producer has no room and may be given some.
+        /// Its producer waits for room, and there is much.
         case waiting(ring: Int)
     }
 
@@ -64,6 +64,9 @@ extension Unsafe {
             cursorCount += 1
             return true
         }
+
+        /// The producer of a ring is told that it has room.
+        func noteWoken(_ index: Int) { cursors.base[index].wokenTail = cursors.base[index].tail }
 
         /// Orders times: twice the time, plus one for events that allocate.
         @inline(__always)
@@ -137,7 +140,7 @@ extension Unsafe {
                 tm_store64(&cursor.pointee.ring.pointee.tail, cursor.pointee.tail)
                 if let stop { return stop }
                 if cursor.pointee.tail == cursor.pointee.boundary { cursor.pointee.moveOn() }
-                if tm_load32(&cursor.pointee.ring.pointee.waiting) != 0, cursor.pointee.mayGrow { return .waiting(ring: front.ring) }
+                if tm_load32(&cursor.pointee.ring.pointee.waiting) != 0, cursor.pointee.hasMuchRoom { return .waiting(ring: front.ring) }
                 if cursor.pointee.tail == cursor.pointee.head {
                     removeTop()
                 } else {

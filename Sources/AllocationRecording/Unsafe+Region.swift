@@ -169,14 +169,15 @@ extension Unsafe {
             reserve(offset: area.offset + from * area.stride, count: (to - from) * area.stride)
         }
 
-        /// New memory for the events of a ring: where it begins, or why there is none.
-        func takeEvents(_ count: Int) -> (place: Int, error: Int32) {
-            guard count <= events.capacity - events.reserved else { return (0, ENOSPC) }
-            let place = events.reserved
-            let error = reserve(events, from: place, to: place + count)
-            if error == 0 { events.reserved += count }
-            return (place, error)
+        /// A place for the events of a ring that never was one, without memory. Nil: there is none.
+        func placeForEvents(_ count: Int) -> Int? {
+            guard count <= events.capacity - events.reserved else { return nil }
+            defer { events.reserved += count }
+            return events.reserved
         }
+
+        /// Returns 0 or errno.
+        func reserveEvents(at place: Int, count: Int) -> Int32 { reserve(events, from: place, to: place + count) }
 
         /// Gives memory back whose events have been consumed.
         func releaseEvents(at place: Int, count: Int) {

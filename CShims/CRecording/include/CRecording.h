@@ -88,6 +88,7 @@ enum tm_control {
 #define TM_ADDRESS_BITS 48
 
 // time_kind: clock << 4 | kind.  address_size: address | (size >> 32) << 48.  stack_size: stack | (size & 0xffffffff) << 32.
+// The upper bits of a released address mean nothing.
 struct tm_event {
     uint64_t time_kind;
     uint64_t address_size;
@@ -135,8 +136,8 @@ enum tm_ring_state {
 };
 
 // Positions count events since the ring was made and never wrap; the slot is position % capacity, a power of two.
-// A ring grows by moving to other memory: the collector grants reserved_capacity at `place`, twice as much as the largest before, and
-// the producer takes it when it has no room. Events before `moved` stay where they are until they are consumed.
+// A ring grows by moving to other memory: the collector grants reserved_capacity at `place`, more than the largest before, and the
+// producer takes it when it has no room. Events before `moved` stay where they are until they are consumed.
 //
 // A large ring is for moments in which the collector is late. To write to all of it in turn costs both sides their caches. So memory of
 // up to ring_capacity_home is kept, and the producer goes back there when the collector has caught up, and to the large one when it has
@@ -294,7 +295,7 @@ enum tm_exit_check {
 #define TM_RINGS_MAX 1024u
 #define TM_RING_CAPACITY_MAX (1u << 20)
 #define TM_RING_CAPACITY_START (1u << 11)
-#define TM_RING_CAPACITY_HOME (1u << 13)
+#define TM_RING_CAPACITY_HOME (1u << 14)
 #define TM_EVENTS_MAX (1u << 26)
 
 _Static_assert(sizeof(struct tm_event) == 24, "an event is three words");
