@@ -45,7 +45,7 @@ let package = Package(
         // The snapshot file: a documented, crash-safe container that users can query.
         .systemLibrary(name: "CSQLite", path: "CShims/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
 
-        // pprof files are gzip streams; libdw needs the same library already.
+        // pprof files are gzip streams, packed debug information is read from its beginning; libdw needs the same library already.
         .systemLibrary(name: "CZlib", path: "CShims/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
 
         // Unpacks debug information, which Debian compresses, in a third of zlib's time.
@@ -60,7 +60,7 @@ let package = Package(
         // In the collector
         .target(name: "AllocationProfile", swiftSettings: swift),
         .target(name: "AllocationRecording", dependencies: ["AllocationProfile", "CRecording", "CFreezer"], swiftSettings: swift),
-        .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils", "CDeflate"], swiftSettings: swift),
+        .target(name: "AllocationSymbols", dependencies: ["AllocationProfile", "CElfutils", "CDeflate", "CZlib"], swiftSettings: swift),
         .target(name: "AllocationStore", dependencies: ["AllocationProfile", "CSQLite"], exclude: ["README.md"], swiftSettings: swift),
         .target(name: "HeapGraph", dependencies: ["AllocationProfile"], swiftSettings: swift),
         .target(

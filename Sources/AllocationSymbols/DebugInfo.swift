@@ -27,6 +27,8 @@ final class DebugInfo {
     private(set) var units: [Unit] = []
 
     private let dwarf: DwarfFile
+    /// False: it is a part of a file, which did not have what it was made for.
+    private(set) var isComplete = false
 
     private let asked: AddressSet
     private let codeRanges: [Range<UInt64>]
@@ -56,7 +58,12 @@ final class DebugInfo {
         self.asked = asked
         self.codeRanges = codeRanges
         found = Array(repeating: Found(), count: asked.count)
-        if !visitUnitsInTable() { visitUnits() }
+        if visitUnitsInTable() {
+            isComplete = true
+        } else if !dwarf.isPartial {
+            visitUnits()
+            isComplete = true
+        }
         sortHits()
     }
 

@@ -7,7 +7,11 @@ final class ModuleFiles: @unchecked Sendable {
     let loaded: ElfFile?
     /// The file with the debug information: `loaded`, a separate one, or nil.
     let debug: ElfFile?
-    let dwarf: DwarfFile?
+    private let search: DebugFileSearch
+    /// Opened when it is needed.
+    private lazy var dwarf = debug.flatMap { DwarfFile($0, search: search) }
+    private var isWhole = false
+    private var parts = 0
 
     /// `buildID` is that of the file that was loaded, empty when it had none.
     init(path: String, buildID: [UInt8], search: DebugFileSearch) {
@@ -20,8 +24,22 @@ final class ModuleFiles: @unchecked Sendable {
         if debug == nil { debug = search.debugFile(of: loaded, path: path, buildID: identity) }
         self.loaded = loaded
         self.debug = debug
-        dwarf = debug.flatMap { DwarfFile($0, search: search) }
+        self.search = search
     }
+
+    /// What the debug information says about some addresses; nil: there is none.
+    func debugInfo(_ asked: AddressSet) -> DebugInfo? {
+        // To unpack a part again and again would take longer than all of it.
+        if let debug, !isWhole, parts < Self.mostParts, let part = DwarfFile(debug, only: asked) {
+            parts += 1
+            let info = DebugInfo(part, asked: asked, codeRanges: codeRanges)
+            if info.isComplete { return info }
+        }
+        isWhole = true
+        return dwarf.map { DebugInfo($0, asked: asked, codeRanges: codeRanges) }
+    }
+
+    private static let mostParts = 2
 
     /// Address ranges of the module that hold code.
     var codeRanges: [Range<UInt64>] { (loaded ?? debug)?.codeRanges ?? [] }
@@ -42,10 +60,12 @@ final class DwarfFile {
         let file: ElfFile
         let handle: OpaquePointer
         private let unpacked: UnpackedFile?
+        var isPartial: Bool { unpacked?.isPartial ?? false }
 
-        init?(_ file: ElfFile) {
+        init?(_ file: ElfFile, only asked: AddressSet? = nil) {
             self.file = file
-            unpacked = UnpackedFile(file)
+            unpacked = UnpackedFile(file, asked: asked)
+            if asked != nil, unpacked == nil { return nil }
             guard let handle = dwarf_begin_elf(unpacked?.handle ?? file.handle, DWARF_C_READ, nil) else { return nil }
             self.handle = handle
         }
@@ -58,6 +78,14 @@ final class DwarfFile {
         self.own = own
         attachAlternate(search)
     }
+
+    /// Nil: for these addresses all of it is needed as well.
+    init?(_ file: ElfFile, only asked: AddressSet) {
+        guard let own = Opened(file, only: asked) else { return nil }
+        self.own = own
+    }
+
+    var isPartial: Bool { own.isPartial }
 
     private func attachAlternate(_ search: DebugFileSearch) {
         var name: UnsafePointer<CChar>?

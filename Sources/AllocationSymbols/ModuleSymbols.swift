@@ -30,7 +30,7 @@ struct ModuleSymbols {
         self.path = path
         self.asked = asked
         isSystemModule = CallSiteRule.isSystemModule(path: path)
-        debugInfo = files.dwarf.map { DebugInfo($0, asked: asked, codeRanges: files.codeRanges) }
+        debugInfo = files.debugInfo(asked)
         // Symbols name what the debug information does not; most often nothing.
         let isComplete = debugInfo.map { info in (0..<asked.count).allSatisfy { !info.scopes(at: $0).isEmpty } } ?? false
         symbols = isComplete ? nil : SymbolTable(files: files.symbolFiles, asked: asked)

@@ -52,7 +52,7 @@ package final class SymbolPreparation: Sendable {
                 guard var prepared = begun else { return }
                 // What cannot be opened here may still be found on a server.
                 let files = prepared.files ?? ModuleFiles(path: file.path, buildID: file.buildID, search: search)
-                let isComplete = files.dwarf != nil || !options.usesDebuginfod
+                let isComplete = files.debug != nil || !options.usesDebuginfod
                 prepared.files = isComplete ? files : nil
                 if isComplete { prepared.name(one.addresses, of: file) { files } }
                 state.withLock { state in

@@ -1,5 +1,4 @@
 // UnpackedFile.swift: the debug sections of a file that are wanted, unpacked, as an ELF file in memory.
-import CDeflate
 import CElfutils
 import Glibc
 
@@ -8,7 +7,8 @@ import Glibc
 /// libdw unpacks all of them with zlib when it opens a file: 70 ms for the C library, which nearly every program has calls in. This takes
 /// 15: libdeflate needs a third of the time, the sections that say where variables live are a sixth of the bytes, and two threads
 /// share the rest.
-/// Only the ELF specification's own form is read here (`SHF_COMPRESSED`, a zlib stream); everything else is left to libdw.
+/// Only the ELF specification's own form is read here; everything else is left to libdw. For few addresses, most of it need not be
+/// unpacked at all.
 final class UnpackedFile {
     let handle: OpaquePointer
     private let image: UnsafeMutableRawBufferPointer
@@ -24,17 +24,27 @@ final class UnpackedFile {
     private struct Piece {
         var header: Elf64_Shdr
         var name: String
-        /// As in the file.
-        var bytes: UnsafeRawBufferPointer
-        /// Where it is a stream.
-        var isPacked: Bool
+        var content: Content
     }
 
-    /// Nil when there is nothing to gain, or when the file is damaged or of an unusual form.
-    init?(_ file: ElfFile) {
-        guard let first = file.identity, first.type == ET_DYN || first.type == ET_EXEC, let pieces = Self.pieces(of: file),
-            let size = Self.layOut(pieces), let image = Self.memory(size)
-        else { return nil }
+    private enum Content {
+        case packed(PackedSection)
+        case plain(UnsafeRawBufferPointer)
+        case made([UInt8])
+    }
+
+    /// Only some addresses can be looked up.
+    let isPartial: Bool
+
+    /// `asked`: only these addresses will be looked up; nil: any. Nil when there is nothing to gain, or when the file is damaged or of an
+    /// unusual form; with addresses also when they need most of it.
+    init?(_ file: ElfFile, asked: AddressSet?) {
+        guard let first = file.identity, first.type == ET_DYN || first.type == ET_EXEC, var pieces = Self.pieces(of: file) else {
+            return nil
+        }
+        if let asked, !Self.shorten(&pieces, asked) { return nil }
+        isPartial = asked != nil
+        guard let size = Self.layOut(pieces), let image = Self.memory(size) else { return nil }
         guard Self.fill(image, pieces, machine: first.machine), let handle = elf_memory(image.baseAddress, image.count) else {
             munmap(image.baseAddress, image.count)
             return nil
@@ -60,23 +70,39 @@ final class UnpackedFile {
             header.sh_type = section.type
             header.sh_addralign = 1
             header.sh_entsize = section.entrySize
-            var bytes = file.bytes(of: section)
-            let isPacked = section.flags & UInt64(SHF_COMPRESSED) != 0
-            if isPacked {
-                let start = MemoryLayout<Elf64_Chdr>.size
-                guard bytes.count > start else { return nil }
-                let packing = bytes.loadUnaligned(as: Elf64_Chdr.self)
-                bytes = UnsafeRawBufferPointer(rebasing: bytes[start...])
-                // No stream gets larger than that by unpacking.
-                guard packing.ch_type == UInt32(ELFCOMPRESS_ZLIB), packing.ch_size / 1032 <= UInt64(bytes.count) else { return nil }
-                header.sh_size = packing.ch_size
+            let bytes = file.bytes(of: section)
+            if section.flags & UInt64(SHF_COMPRESSED) != 0 {
+                guard let packed = PackedSection(bytes) else { return nil }
+                header.sh_size = UInt64(packed.size)
+                pieces.append(Piece(header: header, name: section.name, content: .packed(packed)))
                 gains = true
             } else {
                 header.sh_size = UInt64(bytes.count)
+                pieces.append(Piece(header: header, name: section.name, content: .plain(bytes)))
             }
-            pieces.append(Piece(header: header, name: section.name, bytes: bytes, isPacked: isPacked))
         }
         return gains ? pieces : nil
+    }
+
+    /// Leaves out units that none of the addresses is in. False: it needs most of them, or is not made so that they can be left out.
+    private static func shorten(_ pieces: inout [Piece], _ asked: AddressSet) -> Bool {
+        func only(_ name: String) -> (index: Int, section: PackedSection)? {
+            let indices = pieces.indices.filter { pieces[$0].name == name }
+            guard indices.count == 1, case .packed(let section) = pieces[indices[0]].content else { return nil }
+            return (indices[0], section)
+        }
+        let sharing = [".debug_sup", ".debug_types", ".gnu_debugaltlink"]
+        guard !pieces.contains(where: { sharing.contains($0.name) }), let ranges = only(".debug_aranges"),
+            let entries = only(".debug_info"),
+            let abbreviations = only(".debug_abbrev"),
+            let prefix = UnitPrefix(
+                ranges: ranges.section, entries: entries.section, abbreviations: abbreviations.section, asked: asked)
+        else { return false }
+        for (index, bytes) in [(ranges.index, prefix.sets), (entries.index, prefix.entries)] {
+            pieces[index].content = .made(bytes)
+            pieces[index].header.sh_size = UInt64(bytes.count)
+        }
+        return true
     }
 
     // MARK: The file in memory: its header, the sections' headers, their names, their bytes
@@ -130,10 +156,10 @@ final class UnpackedFile {
             put(header, at: index + 1)
             put(piece.name + "\0")
             let room = UnsafeMutableRawBufferPointer(rebasing: image[offset..<offset + Int(header.sh_size)])
-            if piece.isPacked {
-                streams.append(Stream(bytes: piece.bytes, room: room))
-            } else {
-                room.copyMemory(from: piece.bytes)
+            switch piece.content {
+            case .packed(let section): streams.append(Stream(section: section, room: room))
+            case .plain(let bytes): room.copyMemory(from: bytes)
+            case .made(let bytes): room.copyBytes(from: bytes)
             }
             offset += room.count
         }
@@ -150,23 +176,17 @@ final class UnpackedFile {
 
     /// Where a section comes from and goes to: memory that nothing else is in.
     private struct Stream: @unchecked Sendable {
-        var bytes: UnsafeRawBufferPointer
+        var section: PackedSection
         var room: UnsafeMutableRawBufferPointer
-
-        /// Of another size than it says: false as well.
-        func unpack() -> Bool {
-            guard let decompressor = libdeflate_alloc_decompressor() else { return false }
-            defer { libdeflate_free_decompressor(decompressor) }
-            return libdeflate_zlib_decompress(decompressor, bytes.baseAddress, bytes.count, room.baseAddress, room.count, nil)
-                == LIBDEFLATE_SUCCESS
-        }
     }
 
     /// One section is most of a file, the others together are about as much: two threads. Where a program has ended, its user waits.
     private static func unpack(_ streams: [Stream]) -> Bool {
-        let largestFirst = streams.sorted { $0.bytes.count > $1.bytes.count }
-        let isWorthIt = largestFirst.dropFirst().reduce(0) { $0 + $1.bytes.count } > 256 << 10
-        let results = Workers<Bool>.map(count: streams.count, threads: isWorthIt ? 2 : 0, prologue: nil) { largestFirst[$0].unpack() }
+        let largestFirst = streams.sorted { $0.section.bytes.count > $1.section.bytes.count }
+        let isWorthIt = largestFirst.dropFirst().reduce(0) { $0 + $1.section.bytes.count } > 256 << 10
+        let results = Workers<Bool>.map(count: streams.count, threads: isWorthIt ? 2 : 0, prologue: nil) { index in
+            largestFirst[index].section.unpack(into: largestFirst[index].room)
+        }
         return results.count == streams.count && results.allSatisfy(\.self)
     }
 

@@ -60,7 +60,7 @@ import Testing
         let isPacked = try Tool.run("readelf", ["-t", "-W", program.path]).contains("COMPRESSED")
         #expect(isPacked == (packing == "-gz=zlib"))
         let file = try #require(ElfFile(path: program.path))
-        #expect((UnpackedFile(file) != nil) == isPacked)
+        #expect((UnpackedFile(file, asked: nil) != nil) == isPacked)
         program.expectMarks(program.symbolicated(options: noDebugFiles), file: "/sample.c")
     }
 
