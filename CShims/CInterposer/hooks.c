@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "frame_record.h"
 #include "exit_check.h"
+#include "frame_record.h"
 #include "own_frees.h"
 #include "real_allocator.h"
 #include "recorder.h"
@@ -290,7 +290,7 @@ TM_HOOK int posix_memalign(void **block, size_t alignment, size_t size) {
             return pass_allocate(size, alignment, false);                                             \
         }                                                                                             \
         void *block = tm_real.name arguments;                                                         \
-        if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_FRAME_RECORD);                   \
+        if (block) tm_allocated(thread, TM_EVENT_ALLOCATE, block, size, TM_FRAME_RECORD);             \
         tm_leave(thread, epoch);                                                                      \
         return block;                                                                                 \
     }

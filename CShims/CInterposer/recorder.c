@@ -168,7 +168,7 @@ bool tm_try_shared_ring(uint32_t kind, const void *block) {
     return has_room;
 }
 
-#define QUICK_SIZES (UINT64_C(1) << 32)
+#define QUICK_SIZES (UINT64_C(1) << 32)  // those that need 32 bits
 
 // Takes part in the recording `epoch`. On return the thread is ready; ring 0 is left locked if the thread shares it.
 static void join(struct tm_thread *thread) {

@@ -216,13 +216,14 @@ static inline __attribute__((always_inline)) int64_t step_out(
     return -1;
 }
 
-static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, struct caller from, int64_t remembered) {
+static __attribute__((noinline)) uint32_t walk(struct tm_unwinder *unwinder, const struct tm_frame_record *hook, int64_t remembered) {
+    struct caller from = caller_of(hook);
     const struct tm_fresh_frame *fresh = unwinder->fresh;
     uint32_t n, limit = unwinder->limit, kept = limit + limit / 2;
     enum step how;
     int64_t j = step_out(unwinder, from, remembered, &n, &how);
     if (how == STEP_FOREIGN && tm_libunwind_loaded()) return walk_foreign(unwinder, from);
-    if (j >= 0 && unwinder->is_cut && (uint64_t)j + 1 + n < limit) return walk(unwinder, from, -1);
+    if (j >= 0 && unwinder->is_cut && (uint64_t)j + 1 + n < limit) return walk(unwinder, hook, -1);
 
     uint32_t left = n;
     uint16_t flags = 0;
@@ -281,10 +282,10 @@ static void verify(struct tm_unwinder *unwinder, struct caller from, uint32_t no
 }
 
 // The same for a known path, of which nothing is remembered: it is walked, compared and forgotten.
-static __attribute__((noinline)) void verify_path(struct tm_unwinder *unwinder, struct caller from, uint32_t node) {
+static __attribute__((noinline)) void verify_path(struct tm_unwinder *unwinder, const struct tm_frame_record *hook, uint32_t node) {
     uint32_t count = unwinder->count;
-    if (walk(unwinder, from, (int64_t)count - 1) != node) tm_add64(&options.counters->differences, 1);
-    if (tm_libunwind_loaded()) verify(unwinder, from, node);
+    if (walk(unwinder, hook, (int64_t)count - 1) != node) tm_add64(&options.counters->differences, 1);
+    if (tm_libunwind_loaded()) verify(unwinder, caller_of(hook), node);
     if (unwinder->count > count) unwinder->count = count;
 }
 
@@ -342,8 +343,8 @@ static __attribute__((noinline)) uint32_t other_stack(struct tm_unwinder *unwind
         node = last->node;
     } else {
         node = unwinder->known.high && !unwinder->is_cut ? known_path(unwinder, last, from) : TM_NODE_NONE;
-        if (!node) node = walk(unwinder, from, j);
-        else if (__builtin_expect(options.verify, 0)) verify_path(unwinder, from, node);
+        if (!node) node = walk(unwinder, hook, j);
+        else if (__builtin_expect(options.verify, 0)) verify_path(unwinder, hook, node);
     }
     if (__builtin_expect(options.verify, 0) && tm_libunwind_loaded()) verify(unwinder, from, node);
     note_where_comparable(unwinder);
