@@ -82,7 +82,7 @@ extension Recording {
     }
 
     /// Larger ones are as full as this one would be: what piles up there comes out of the caches.
-    private static let calmRing = UInt64(8192)
+    private static let calmRing: UInt64 = 1 << 13
 
     /// Rings are numbered in the order in which they appear. False: a new one is impossible, or memory is short.
     private func addCursor(_ index: Int) -> Bool {

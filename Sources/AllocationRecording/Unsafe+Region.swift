@@ -69,8 +69,9 @@ extension Unsafe {
             else { throw unusable("one of its areas lies outside of it") }
             let most = Int(copy.ring_capacity_max)
             let start = Int(copy.ring_capacity_start)
+            let home = Int(copy.ring_capacity_home)
             guard most.nonzeroBitCount == 1, start.nonzeroBitCount == 1, start >= 2, start <= most, rings.capacity >= 1,
-                copy.events.used <= copy.events.capacity
+                home.nonzeroBitCount <= 1, copy.events.used <= copy.events.capacity
             else { throw unusable("its rings do not fit") }
             self.images = images
             self.text = text
@@ -80,7 +81,7 @@ extension Unsafe {
             self.events.reserved = Int(copy.events.used)
             ringCapacityMax = most
             ringCapacityStart = start
-            ringCapacityHome = Int(copy.ring_capacity_home)
+            ringCapacityHome = home
             failed = false
         }
 

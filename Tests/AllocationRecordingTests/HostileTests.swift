@@ -99,7 +99,8 @@ import Testing
             { (header: inout tm_header) in header.magic = 1 }, { $0.version = 99 }, { $0.header_size = 8 }, { $0.file_size += 1 },
             { $0.pid = 0 },
             { $0.nodes.offset = 1 << 50 }, { $0.nodes.capacity = .max }, { $0.rings.reserved = .max }, { $0.ring_capacity_max = 3 },
-            { $0.ring_capacity_start = 0 }, { $0.events.capacity = 1 }, { $0.clock = 9 }, { $0.rings.capacity = 0 },
+            { $0.ring_capacity_start = 0 }, { $0.ring_capacity_home = 3 }, { $0.events.capacity = 1 }, { $0.clock = 9 },
+            { $0.rings.capacity = 0 },
         ] as [@Sendable (inout tm_header) -> Void])
     func `a header that contradicts itself is refused with a sentence`(damage: @Sendable (inout tm_header) -> Void) {
         let program = FakeProgram()
