@@ -377,9 +377,11 @@ static __attribute__((noinline)) uint32_t stack_by_path(
     return path->node;
 }
 
-// All that is remembered stands: the last frame is the hook's caller, or outside of it.
+// All that is remembered stands: the last frame is the hook's caller, or outside of it. The frame is found anew, because the comparison
+// needs the registers.
 static inline __attribute__((always_inline)) uint32_t stack_below_last(
-    struct tm_unwinder *unwinder, const struct tm_frame_record *hook, const struct tm_frame *last) {
+    struct tm_unwinder *unwinder, const struct tm_frame_record *hook) {
+    const struct tm_frame *last = unwinder->last;
     struct caller from = caller_of(hook);
     return tm_is_same_frame(last, from.pc, from.sp, from.fp) ? last->node : stack_by_path(unwinder, hook, last);
 }
@@ -390,7 +392,7 @@ static inline __attribute__((always_inline)) uint32_t stack_by_words(
     const uint32_t *end = unwinder->words_at + last->words;
     const uint32_t *place = tm_cpu_words_hold(unwinder->base, unwinder->words_at, end, unwinder->words);
     if (place != end) return other_stack(unwinder, hook, (uint32_t)(place - unwinder->words_at));
-    return stack_below_last(unwinder, hook, unwinder->last);
+    return stack_below_last(unwinder, hook);
 }
 
 static __attribute__((noinline)) uint32_t stack_by_pairs(

@@ -68,22 +68,7 @@ extension Recording {
     /// given more again.
     func growRing(_ index: Int) -> Bool {
         let cursor = merge.cursors.base + index
-        if cursor.pointee.growing == nil {
-            guard cursor.pointee.mayGrow else { return false }
-            let (capacity, home) = (cursor.pointee.capacity, UInt64(region.ringCapacityHome))
-            let head = tm_load64(&cursor.pointee.ring.pointee.head)
-            let since = head &- cursor.pointee.filled
-            cursor.pointee.filled = head
-            // Now and then anybody is late: to write to fresh memory costs more than to wait for that.
-            if capacity > home, since == 0 || since > 16 * capacity { return false }
-            let larger = capacity < home ? min(4 * capacity, home) : 4 * capacity
-            guard larger <= region.ringCapacityMax, mayBeLarge(index, larger), let place = region.placeForEvents(Int(larger)) else {
-                cursor.pointee.isFullyGrown = true
-                return false
-            }
-            cursor.pointee.growing = Unsafe.Growth(memory: Unsafe.Cursor.Memory(place: place, capacity: larger))
-        }
-        guard var growth = cursor.pointee.growing else { return false }
+        guard var growth = cursor.pointee.growing ?? beginGrowth(of: index) else { return false }
         if growth.step > 0, region.reserveEvents(at: growth.memory.place + growth.ready, count: growth.step) != 0 {
             region.releaseEvents(at: growth.memory.place, count: growth.ready)
             cursor.pointee.growing = nil
@@ -101,6 +86,24 @@ extension Recording {
         cursor.pointee.growing = nil
         cursor.pointee.grant(growth.memory, keeping: region.ringCapacityHome)
         return true
+    }
+
+    /// A place for more, without memory so far; nil: the ring keeps what it has.
+    private func beginGrowth(of index: Int) -> Unsafe.Growth? {
+        let cursor = merge.cursors.base + index
+        guard cursor.pointee.mayGrow else { return nil }
+        let (capacity, home) = (cursor.pointee.capacity, UInt64(region.ringCapacityHome))
+        let head = tm_load64(&cursor.pointee.ring.pointee.head)
+        let since = head &- cursor.pointee.filled
+        cursor.pointee.filled = head
+        // Now and then anybody is late: to write to fresh memory costs more than to wait for that.
+        if capacity > home, since == 0 || since > 16 * capacity { return nil }
+        let larger = capacity < home ? min(4 * capacity, home) : 4 * capacity
+        guard larger <= region.ringCapacityMax, mayBeLarge(index, larger), let place = region.placeForEvents(Int(larger)) else {
+            cursor.pointee.isFullyGrown = true
+            return nil
+        }
+        return Unsafe.Growth(memory: Unsafe.Cursor.Memory(place: place, capacity: larger))
     }
 
     /// Large rings take what comes while the collector makes a snapshot or grows a table. All of a program's together have room for a

@@ -239,8 +239,7 @@ final class Recording {
                 addPoints(before: clock, time: time)
             case .control(let kind, let argument, let clock): control(kind: kind, argument: argument, clock: clock, time: time)
             case .waiting(let ring):
-                merge.noteWoken(ring)
-                Unsafe.wake(&region.ring(ring).pointee.wake)
+                wakeProducer(of: ring)
                 _ = growRing(ring)
             case .corrupt(let ring):
                 giveUp("ring \(ring) holds an impossible event")
@@ -310,13 +309,18 @@ final class Recording {
             if waits {
                 someoneWaits = true
                 if grew || cursor.pointee.wokenTail != cursor.pointee.tail || again {
-                    cursor.pointee.wokenTail = cursor.pointee.tail
                     lastWake = time
-                    Unsafe.wake(&ring.pointee.wake)
+                    wakeProducer(of: index)
                 }
             }
             if index != 0 && (sweeps || tm_load32(&ring.pointee.state) == TM_RING_DEAD.rawValue) { sweep(index, isUrgent: isUrgent) }
         }
+    }
+
+    private func wakeProducer(of index: Int) {
+        let cursor = merge.cursors.base + index
+        cursor.pointee.wokenTail = cursor.pointee.tail
+        Unsafe.wake(&cursor.pointee.ring.pointee.wake)
     }
 
     private func isGone(thread: UInt32) -> Bool {

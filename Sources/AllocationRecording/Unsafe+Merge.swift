@@ -65,9 +65,6 @@ extension Unsafe {
             return true
         }
 
-        /// The producer of a ring is told that it has room.
-        func noteWoken(_ index: Int) { cursors.base[index].wokenTail = cursors.base[index].tail }
-
         /// Orders times: twice the time, plus one for events that allocate.
         @inline(__always)
         static func key(_ timeKind: UInt64) -> UInt64 {

@@ -14,6 +14,8 @@ struct UnitPrefix {
     let sets: [UInt8]
     /// Of `.debug_info`.
     let entries: [UInt8]
+    /// All of `.debug_abbrev`.
+    let abbreviations: [UInt8]
 
     /// Where more than this part is needed, unpacking all of it with libdeflate is faster.
     private static let worthwhile = 4
@@ -33,6 +35,7 @@ struct UnitPrefix {
         else { return nil }
         sets = units.sets
         entries = beginning.bytes
+        self.abbreviations = abbreviations
     }
 
     /// The units of all of the addresses, and their sets; nil: some have none.

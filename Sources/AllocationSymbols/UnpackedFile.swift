@@ -98,7 +98,9 @@ final class UnpackedFile {
             let prefix = UnitPrefix(
                 ranges: ranges.section, entries: entries.section, abbreviations: abbreviations.section, asked: asked)
         else { return false }
-        for (index, bytes) in [(ranges.index, prefix.sets), (entries.index, prefix.entries)] {
+        for (index, bytes) in [
+            (ranges.index, prefix.sets), (entries.index, prefix.entries), (abbreviations.index, prefix.abbreviations),
+        ] {
             pieces[index].content = .made(bytes)
             pieces[index].header.sh_size = UInt64(bytes.count)
         }
