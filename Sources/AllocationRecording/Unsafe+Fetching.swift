@@ -33,7 +33,7 @@ extension Unsafe.Ledger {
 
     /// Tags of a live table that stay in the nearest cache, and rows that stay in the second one, which the collector often shares with
     /// the program: 32 KiB, and a megabyte.
-    private static let fewSegments = 32
+    private static let fewSegments = 16
     private static let fewRows = 1 << 13
 
     /// Neither closures nor iterators: without optimization they allocate, which in a program that links the collector is an event in turn.

@@ -10,7 +10,7 @@ extension Unsafe {
     ///                 │A│A│A│A│A│N│N│N│N│N│B│B│B│B│B│     A is full, B nearly: a new one gets a third of the hashes of both
     ///
     /// To move a million blocks at once would take 50 ms, in which the program fills its ring and waits. Segments have unequal ranges of
-    /// hashes, so they are not all full at the same time and half empty soon after: a block costs 33.6 to 37.5 bytes at any time.
+    /// hashes, so they are not all full at the same time and half empty soon after: a block costs 34.7 to 39.1 bytes at any time.
     struct LiveTable {
         private var directory: Pages<Segment>
         private var slots: Int
@@ -85,7 +85,7 @@ extension Unsafe {
 
         @inline(__always)
         private mutating func add(_ block: Block, _ hash: UInt64) -> Bool {
-            if !segment(hash).add(block, hash, reach: Self.reach) && !addFar(block, hash) { return false }
+            if !segment(hash).add(block, hash) && !addToFull(block, hash) { return false }
             count &+= 1
             return true
         }
@@ -123,17 +123,16 @@ extension Unsafe {
 
         // MARK: Growing
 
-        /// A block that finds so many chunks full is when it is asked whether the segment is: one of six near the limit, one of a hundred
-        /// at 0.75. To keep a count of each segment would be another miss for each block.
-        private static let reach = 4
         /// 0.9
         private static let mostFull = Segment.capacity * 90 / 100
 
+        /// A block that finds both its chunks full is when it is asked whether the segment is: to keep a count of each segment would be
+        /// another miss for each block.
         @inline(never)
-        private mutating func addFar(_ block: Block, _ hash: UInt64) -> Bool {
+        private mutating func addToFull(_ block: Block, _ hash: UInt64) -> Bool {
             // When memory is short it fills up.
             if segment(hash).count >= Self.mostFull { _ = grow(hash) }
-            return segment(hash).add(block, hash, reach: Segment.chunkCount)
+            return segment(hash).add(block, hash) || segment(hash).addAnywhere(block, hash)
         }
 
         /// Makes more room for blocks with hashes like this one. False: memory is short.

@@ -35,153 +35,184 @@ extension Unsafe {
         @inline(__always) var birth: UInt64 { sizeBirth >> 48 | (rowBirth >> 32) << 16 }
     }
 
-    /// A hash table of 64 chunks: 14 blocks each, with 16 bytes of tags apart.
+    /// A hash table of 64 chunks: 14 blocks each, with 32 bytes of tags apart.
     ///
-    ///     tags    ┌ 8 bits of each block's hash, or 0 ─┬ overflow ┐     1.1 bytes a slot: stays in the cache
-    ///     blocks  └ 14 blocks of 24 bytes ─────────────┴──────────┘
+    ///     tags    ┌ 16 bits of each block's hash, or 0 ─┬ elsewhere ┐     2.3 bytes a slot: most of it stays in the cache
+    ///     blocks  └ 14 blocks of 24 bytes ──────────────┴───────────┘
     ///
-    /// One comparison of 16 tags finds a block or its absence, without a branch for each slot: with random addresses it is
-    /// mispredicted branches that cost most. A chunk counts the blocks that had to go past it to the next, so a search knows
-    /// when to stop and deletion leaves no tombstones.
+    /// A block goes into the emptier one of two chunks (Azar et al., Balanced Allocations, 1994), so they fill up evenly: as long as the
+    /// segment is not nearly full, one of the two has room. Two comparisons of 16 tags find a block or its absence, without a branch for
+    /// each slot or chunk: with random addresses it is mispredicted branches that cost most, and reads of blocks that are others with
+    /// the same tag. A chunk counts the blocks that are in neither of their chunks, so a search knows when to look everywhere.
     struct Segment: BitwiseCopyable, Equatable {
-        private let tags: UnsafeMutablePointer<UInt8>
+        private let memory: UnsafeMutableRawPointer
 
-        static let chunkCount = 64
+        private static let chunkCount = 64
         /// Of blocks in a chunk.
         private static let size = 14
         static let capacity = size * chunkCount
-        static let byteCount = chunkCount * 16 + capacity * MemoryLayout<Block>.stride
-        private static let slotMask: UInt32 = (1 << 14) - 1
-        /// Place of the overflow count among a chunk's tags. A count that reached the most stays there.
-        private static let overflow = 14
-        private static let mostOverflow: UInt8 = 255
+        private static let tagBytes = 32
+        static let byteCount = chunkCount * tagBytes + capacity * MemoryLayout<Block>.stride
+        private static let places: UInt32 = (1 << 14) - 1
+        /// Place among a chunk's tags of the count of blocks whose first chunk it is, and that are in neither of theirs.
+        private static let elsewhere = 14
 
-        /// In memory of `byteCount` zeros that begins at a multiple of 16.
+        /// In memory of `byteCount` zeros that begins at a multiple of 64.
         @inline(__always)
-        init(_ memory: UnsafeMutableRawPointer) { tags = memory.assumingMemoryBound(to: UInt8.self) }
+        init(_ memory: UnsafeMutableRawPointer) { self.memory = memory }
 
-        @inline(__always)
-        private var blocks: UnsafeMutablePointer<Block> {
-            UnsafeMutableRawPointer(tags + Self.chunkCount &* 16).assumingMemoryBound(to: Block.self)
-        }
+        /// The two chunks where a block may be, and what it is known by there. The upper half of the hash has led to this segment.
+        private struct Home {
+            let first: Int
+            let second: Int
+            let tag: UInt16
 
-        /// The chunk where a block goes if it has room. The upper half of the hash has led to this segment.
-        @inline(__always)
-        private func home(_ hash: UInt64) -> Int { Int(truncatingIfNeeded: hash &>> 26) & (Self.chunkCount &- 1) }
-
-        @inline(__always)
-        private func tag(_ hash: UInt64) -> UInt8 { max(UInt8(truncatingIfNeeded: hash >> 8), 1) }
-
-        @inline(__always)
-        private func match(_ chunk: Int, _ tag: UInt8) -> UInt32 { tm_match_tags(tags + chunk &* 16, tag) & Self.slotMask }
-
-        @inline(__always)
-        private func slot(_ chunk: Int, _ matches: UInt32) -> Int { chunk &* Self.size &+ matches.trailingZeroBitCount }
-
-        @inline(__always)
-        private func next(_ chunk: Int) -> Int { (chunk &+ 1) & (Self.chunkCount &- 1) }
-
-        @inline(__always)
-        private func find(_ address: UInt64, _ hash: UInt64) -> (chunk: Int, slot: Int)? {
-            var chunk = home(hash)
-            let tag = tag(hash)
-            var left = Self.chunkCount
-            while true {
-                var matches = match(chunk, tag)
-                while matches != 0 {
-                    let slot = slot(chunk, matches)
-                    if blocks[slot].address == address { return (chunk, slot) }
-                    matches &= matches &- 1
-                }
-                left &-= 1
-                if tags[chunk &* 16 &+ Self.overflow] == 0 || left == 0 { return nil }
-                chunk = next(chunk)
+            @inline(__always)
+            init(_ hash: UInt64) {
+                first = Int(truncatingIfNeeded: hash &>> 26) & (chunkCount &- 1)
+                // Another one than the first.
+                second = first ^ (Int(truncatingIfNeeded: hash &>> 32) & (chunkCount &- 1) | 1)
+                tag = max(UInt16(truncatingIfNeeded: hash &>> 8), 1)
             }
         }
 
+        private struct Place {
+            let chunk: Int
+            let index: Int
+        }
+
         @inline(__always)
-        func block(at address: UInt64, _ hash: UInt64) -> Block? { find(address, hash).map { blocks[$0.slot] } }
+        private func tags(_ chunk: Int) -> UnsafeMutablePointer<UInt16> {
+            (memory + chunk &* Self.tagBytes).assumingMemoryBound(to: UInt16.self)
+        }
+
+        @inline(__always)
+        private func slot(_ place: Place) -> UnsafeMutablePointer<Block> {
+            (memory + Self.chunkCount &* Self.tagBytes).assumingMemoryBound(to: Block.self) + (place.chunk &* Self.size &+ place.index)
+        }
+
+        @inline(__always)
+        private func match(_ chunk: Int, _ tag: UInt16) -> UInt32 { tm_match_tags(tags(chunk), tag) & Self.places }
+
+        /// Places with the block's tag; from bit 16 on those in its second chunk.
+        @inline(__always)
+        private func match(_ home: Home) -> UInt32 { match(home.first, home.tag) | match(home.second, home.tag) &<< 16 }
+
+        /// The place of the lowest bit of `match`.
+        @inline(__always)
+        private func place(_ home: Home, _ matches: UInt32) -> Place {
+            let bit = matches.trailingZeroBitCount
+            return Place(chunk: bit < 16 ? home.first : home.second, index: bit & 15)
+        }
+
+        /// Where a new block goes: places are taken in order, so the chunk whose first free one is lower is nearly always the emptier.
+        /// Its index is out of range when both chunks are full.
+        @inline(__always)
+        private func free(_ home: Home) -> Place {
+            let (first, second) = (match(home.first, 0).trailingZeroBitCount, match(home.second, 0).trailingZeroBitCount)
+            return Place(chunk: first <= second ? home.first : home.second, index: min(first, second))
+        }
+
+        @inline(__always)
+        private func find(_ address: UInt64, _ hash: UInt64) -> Place? {
+            let home = Home(hash)
+            var matches = match(home)
+            while matches != 0 {
+                let place = place(home, matches)
+                if slot(place).pointee.address == address { return place }
+                matches &= matches &- 1
+            }
+            return tags(home.first)[Self.elsewhere] == 0 ? nil : findElsewhere(address, home.tag)
+        }
+
+        @inline(never)
+        private func findElsewhere(_ address: UInt64, _ tag: UInt16) -> Place? {
+            for chunk in 0..<Self.chunkCount {
+                var matches = match(chunk, tag)
+                while matches != 0 {
+                    let place = Place(chunk: chunk, index: matches.trailingZeroBitCount)
+                    if slot(place).pointee.address == address { return place }
+                    matches &= matches &- 1
+                }
+            }
+            return nil
+        }
+
+        @inline(__always)
+        func block(at address: UInt64, _ hash: UInt64) -> Block? { find(address, hash).map { slot($0).pointee } }
 
         /// False: no block has this hash.
         @inline(__always)
         func mayContain(_ hash: UInt64) -> Bool {
-            let chunk = home(hash)
-            return match(chunk, tag(hash)) != 0 || tags[chunk &* 16 &+ Self.overflow] != 0
+            let home = Home(hash)
+            return match(home) != 0 || tags(home.first)[Self.elsewhere] != 0
         }
 
         /// Puts another block in the place of the one that has its address, which is returned; nil: there is none.
         @inline(__always)
         func replace(_ block: Block, _ hash: UInt64) -> Block? {
-            guard let (_, slot) = find(block.address, hash) else { return nil }
-            let old = blocks[slot]
-            blocks[slot] = block
+            guard let place = find(block.address, hash) else { return nil }
+            let old = slot(place).pointee
+            slot(place).pointee = block
             return old
         }
 
-        /// Puts a block in whose address is not there, into one of so many chunks. False: all of them are full.
+        /// Puts a block in whose address is not there, into one of its chunks. False: both are full.
         @inline(__always)
-        func add(_ block: Block, _ hash: UInt64, reach: Int) -> Bool {
-            let home = home(hash)
-            var chunk = home
-            var free = match(chunk, 0)
-            var left = reach
-            while free == 0 {
-                left &-= 1
-                if left == 0 { return false }
-                chunk = next(chunk)
-                free = match(chunk, 0)
-            }
-            countPassing(home, chunk, 1)
-            tags[chunk &* 16 &+ free.trailingZeroBitCount] = tag(hash)
-            blocks[slot(chunk, free)] = block
+        func add(_ block: Block, _ hash: UInt64) -> Bool {
+            let home = Home(hash)
+            let place = free(home)
+            if place.index >= Self.size { return false }
+            put(block, home.tag, place)
             return true
+        }
+
+        /// Puts a block in wherever there is room. False: nowhere.
+        func addAnywhere(_ block: Block, _ hash: UInt64) -> Bool {
+            let home = Home(hash)
+            for chunk in 0..<Self.chunkCount {
+                let place = Place(chunk: chunk, index: match(chunk, 0).trailingZeroBitCount)
+                if place.index >= Self.size { continue }
+                put(block, home.tag, place)
+                if chunk != home.first && chunk != home.second { tags(home.first)[Self.elsewhere] &+= 1 }
+                return true
+            }
+            return false
+        }
+
+        @inline(__always)
+        private func put(_ block: Block, _ tag: UInt16, _ place: Place) {
+            tags(place.chunk)[place.index] = tag
+            slot(place).pointee = block
         }
 
         /// Takes a block out.
         @inline(__always)
         func remove(_ address: UInt64, _ hash: UInt64) -> Block? {
-            guard let (chunk, slot) = find(address, hash) else { return nil }
-            clear(chunk, slot &- chunk &* Self.size, hash)
-            return blocks[slot]
+            guard let place = find(address, hash) else { return nil }
+            clear(place, hash)
+            return slot(place).pointee
         }
 
         @inline(__always)
-        private func clear(_ chunk: Int, _ place: Int, _ hash: UInt64) {
-            tags[chunk &* 16 &+ place] = 0
-            countPassing(home(hash), chunk, -1)
-        }
-
-        /// A block that goes past all chunks from `home` to the one before `chunk` comes or goes.
-        @inline(__always)
-        private func countPassing(_ home: Int, _ chunk: Int, _ change: Int8) {
-            var passed = home
-            while passed != chunk {
-                let overflow = tags + (passed &* 16 &+ Self.overflow)
-                if overflow.pointee != Self.mostOverflow { overflow.pointee &+= UInt8(bitPattern: change) }
-                passed = next(passed)
-            }
+        private func clear(_ place: Place, _ hash: UInt64) {
+            let home = Home(hash)
+            tags(place.chunk)[place.index] = 0
+            if place.chunk != home.first && place.chunk != home.second { tags(home.first)[Self.elsewhere] &-= 1 }
         }
 
         // MARK: All blocks. Complexity: the capacity.
 
-        var count: Int {
-            let chunks = UnsafeRawPointer(tags).assumingMemoryBound(to: SIMD16<UInt8>.self)
-            var sums = SIMD16<UInt8>()
-            for chunk in 0..<Self.chunkCount {
-                let tags = chunks[chunk]
-                // The upper bit of a number or of its negation, if it is not 0.
-                sums &+= (tags | (SIMD16() &- tags)) &>> 7
-            }
-            sums[14] = 0
-            sums[15] = 0
-            return Int(SIMD16<UInt16>(truncatingIfNeeded: sums).wrappedSum())
-        }
+        var count: Int { (0..<Self.chunkCount).reduce(0) { $0 &+ used($1).nonzeroBitCount } }
+
+        @inline(__always)
+        private func used(_ chunk: Int) -> UInt32 { ~match(chunk, 0) & Self.places }
 
         func visit(_ body: (Block) -> Void) {
             for chunk in 0..<Self.chunkCount {
-                var used = ~match(chunk, 0) & Self.slotMask
+                var used = used(chunk)
                 while used != 0 {
-                    body(blocks[slot(chunk, used)])
+                    body(slot(Place(chunk: chunk, index: used.trailingZeroBitCount)).pointee)
                     used &= used &- 1
                 }
             }
@@ -193,16 +224,18 @@ extension Unsafe {
             for chunk in 0..<Self.chunkCount {
                 // Whether a block is to move is not foreseeable: no branch for each.
                 var moving: UInt32 = 0
-                for place in 0..<Self.size {
-                    let isMoving: UInt32 = hash(blocks[chunk &* Self.size &+ place].address) &- first < width ? 1 : 0
-                    moving |= isMoving &<< UInt32(truncatingIfNeeded: place)
+                for index in 0..<Self.size {
+                    let address = slot(Place(chunk: chunk, index: index)).pointee.address
+                    let isMoving: UInt32 = hash(address) &- first < width ? 1 : 0
+                    moving |= isMoving &<< UInt32(truncatingIfNeeded: index)
                 }
-                moving &= ~match(chunk, 0)
+                moving &= used(chunk)
                 while moving != 0 {
-                    let block = blocks[slot(chunk, moving)]
+                    let place = Place(chunk: chunk, index: moving.trailingZeroBitCount)
+                    let block = slot(place).pointee
                     let hash = hash(block.address)
-                    if !other.add(block, hash, reach: Self.chunkCount) { return false }
-                    clear(chunk, moving.trailingZeroBitCount, hash)
+                    if !other.add(block, hash) && !other.addAnywhere(block, hash) { return false }
+                    clear(place, hash)
                     moving &= moving &- 1
                 }
             }
@@ -212,25 +245,34 @@ extension Unsafe {
         // MARK: Fetching
 
         @inline(__always)
-        func fetchTags(_ hash: UInt64) { tm_prefetch(tags + home(hash) &* 16) }
+        func fetchTags(_ hash: UInt64) {
+            let home = Home(hash)
+            tm_prefetch(tags(home.first))
+            tm_prefetch(tags(home.second))
+        }
 
-        /// Where the block probably is or, when `isNew`, will be.
+        /// Fetches the slot where the block probably is or, when `isNew`, will be. Another one where it is not, harmless.
         @inline(__always)
-        private func likelySlot(_ hash: UInt64, isNew: Bool) -> Int {
-            // No match: the chunk's last slot, harmless.
-            let home = home(hash)
-            return slot(home, match(home, isNew ? 0 : tag(hash)) | 1 << 13)
+        func fetchSlot(_ hash: UInt64, isNew: Bool) {
+            let block = isNew ? newSlot(hash) : likelySlot(hash)
+            tm_prefetch(block)
+            tm_prefetch(UnsafeRawPointer(block) + 23)
         }
 
         @inline(__always)
-        func fetchSlot(_ hash: UInt64, isNew: Bool) {
-            let block = UnsafeRawPointer(blocks + likelySlot(hash, isNew: isNew))
-            tm_prefetch(block)
-            tm_prefetch(block + 23)
+        private func newSlot(_ hash: UInt64) -> UnsafeMutablePointer<Block> {
+            let place = free(Home(hash))
+            return slot(Place(chunk: place.chunk, index: min(place.index, Self.size &- 1)))
+        }
+
+        @inline(__always)
+        private func likelySlot(_ hash: UInt64) -> UnsafeMutablePointer<Block> {
+            let home = Home(hash)
+            return slot(place(home, match(home) | 1 &<< 29))
         }
 
         /// Reads a slot that `fetchSlot` fetched.
         @inline(__always)
-        func likelyRow(_ hash: UInt64) -> Int { blocks[likelySlot(hash, isNew: false)].row }
+        func likelyRow(_ hash: UInt64) -> Int { likelySlot(hash).pointee.row }
     }
 }

@@ -25,16 +25,18 @@ static inline long tm_result(long result) { return result == -1 ? -(long)errno :
 static inline void tm_prefetch_to_read(const void *address) { __builtin_prefetch(address, 0, 3); }
 static inline void tm_prefetch(const void *address) { __builtin_prefetch(address, 1, 3); }
 
-// Bit i is set when byte i of the 16 is `tag`.
+// Bit i is set when word i of the 16 is `tag`.
 #if defined(__x86_64__)
-static inline uint32_t tm_match_tags(const uint8_t *tags, uint8_t tag) {
+static inline uint32_t tm_match_tags(const uint16_t *tags, uint16_t tag) {
+    typedef short tm_words __attribute__((vector_size(16), aligned(16)));
     typedef char tm_bytes __attribute__((vector_size(16), aligned(16)));
-    const char byte = (char)tag;
-    const tm_bytes all = {byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte, byte};
-    return (uint32_t)__builtin_ia32_pmovmskb128((tm_bytes)(*(const tm_bytes *)tags == all));
+    const short word = (short)tag;
+    const tm_words all = {word, word, word, word, word, word, word, word};
+    const tm_words *words = (const tm_words *)tags;
+    return (uint32_t)__builtin_ia32_pmovmskb128((tm_bytes)__builtin_ia32_packsswb128(words[0] == all, words[1] == all));
 }
 #else
-static inline uint32_t tm_match_tags(const uint8_t *tags, uint8_t tag) {
+static inline uint32_t tm_match_tags(const uint16_t *tags, uint16_t tag) {
     uint32_t bits = 0;
     for (int i = 0; i < 16; i++) bits |= (uint32_t)(tags[i] == tag) << i;
     return bits;
