@@ -41,14 +41,44 @@ extension Unsafe.Ledger {
     private mutating func fetchBlocks(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ position: UInt64) {
         let rowsEnd = position &+ 2 &* Self.fetchedTogether
         let slotsEnd = rowsEnd &+ Self.fetchedTogether
-        let tagsEnd = slotsEnd &+ Self.fetchedTogether
-        let noted = noted.base
-        let isNursery = live.young.isInUse
         let isLarge = live.table.segmentCount > Self.fewSegments
-        var place = slotsEnd
-        while place != tagsEnd {
+        if isLarge && !live.young.isInUse {
+            fetchTags(events, mask, slotsEnd)
+        } else {
+            fetchTagsOfOld(events, mask, slotsEnd, isLarge)
+        }
+        let noted = noted.base
+        var place = rowsEnd
+        while place != slotsEnd {
+            let hash = noted[Int(truncatingIfNeeded: place & Self.notedMask)]
             let event = events + Int(truncatingIfNeeded: place & mask)
-            let note = noted + Int(truncatingIfNeeded: place & Self.notedMask)
+            place &+= 1
+            if hash != 0 { live.table.segment(hash).fetchSlot(hash, isNew: Self.isNew(event)) }
+        }
+    }
+
+    /// While no block becomes young, and hardly one is.
+    @inline(__always)
+    private mutating func fetchTags(_ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ first: UInt64) {
+        var place = first
+        while place != first &+ Self.fetchedTogether {
+            let event = events + Int(truncatingIfNeeded: place & mask)
+            let hash = live.table.hash(tm_load64(&event.pointee.address_size) & Unsafe.Block.mask48)
+            live.table.segment(hash).fetchTags(hash)
+            noted.base[Int(truncatingIfNeeded: place & Self.notedMask)] = hash | 1
+            place &+= 1
+        }
+    }
+
+    @inline(__always)
+    private mutating func fetchTagsOfOld(
+        _ events: UnsafeMutablePointer<tm_event>, _ mask: UInt64, _ first: UInt64, _ isLarge: Bool
+    ) {
+        let isNursery = live.young.isInUse
+        var place = first
+        while place != first &+ Self.fetchedTogether {
+            let event = events + Int(truncatingIfNeeded: place & mask)
+            let note = noted.base + Int(truncatingIfNeeded: place & Self.notedMask)
             place &+= 1
             let address = tm_load64(&event.pointee.address_size) & Unsafe.Block.mask48
             let young = live.young.place(address)
@@ -72,13 +102,6 @@ extension Unsafe.Ledger {
             if isLarge { live.table.segment(hash).fetchTags(hash) }
             // The lowest bit decides nothing, and tells it from none.
             note.pointee = hash | 1
-        }
-        place = rowsEnd
-        while place != slotsEnd {
-            let hash = noted[Int(truncatingIfNeeded: place & Self.notedMask)]
-            let event = events + Int(truncatingIfNeeded: place & mask)
-            place &+= 1
-            if hash != 0 { live.table.segment(hash).fetchSlot(hash, isNew: Self.isNew(event)) }
         }
     }
 
