@@ -1,7 +1,7 @@
 // sampled_blocks.h: the addresses of live sampled blocks, so that a free of any other block costs next to nothing.
 //
-//   filter   how many sampled blocks are in a place of 512 bytes, or in others that share the count, 32 MiB apart: 0 means none.
-//            64 KiB; the counts of 32 KiB of memory are one cache line: blocks that are freed one after the other are often neighbors
+//   filter   how many sampled blocks are in a page of 4 KiB, or in others that share the count, 256 MiB apart: 0 means none.
+//            64 KiB; the counts of 256 KiB of memory are one cache line: blocks that are freed one after the other are often neighbors
 //   buckets  the addresses themselves, eight to a cache line, in one of two buckets each
 //
 // An address belongs to whoever was given the block: nobody frees it while it is entered, and nobody else enters it until it
@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define TM_SAMPLED_FILTER_BITS 16
-#define TM_SAMPLED_PLACE_BITS 9
+#define TM_SAMPLED_PLACE_BITS 12
 
 struct tm_sampled_blocks {
     uint64_t interval;  // mean bytes from sample to sample; 0: every block is recorded
