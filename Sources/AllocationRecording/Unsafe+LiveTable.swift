@@ -132,7 +132,7 @@ extension Unsafe {
         private mutating func addToFull(_ block: Block, _ hash: UInt64) -> Bool {
             // When memory is short it fills up.
             if segment(hash).count >= Self.mostFull { _ = grow(hash) }
-            return segment(hash).add(block, hash) || segment(hash).addAnywhere(block, hash)
+            return segment(hash).addAnywhere(block, hash)
         }
 
         /// Makes more room for blocks with hashes like this one. False: memory is short.

@@ -54,8 +54,6 @@ extension Unsafe {
         private static let tagBytes = 32
         static let byteCount = chunkCount * tagBytes + capacity * MemoryLayout<Block>.stride
         private static let places: UInt32 = (1 << 14) - 1
-        /// Place among a chunk's tags of the count of blocks whose first chunk it is, and that are in neither of theirs.
-        private static let elsewhere = 14
 
         /// In memory of `byteCount` zeros that begins at a multiple of 64.
         @inline(__always)
@@ -85,6 +83,10 @@ extension Unsafe {
         private func tags(_ chunk: Int) -> UnsafeMutablePointer<UInt16> {
             (memory + chunk &* Self.tagBytes).assumingMemoryBound(to: UInt16.self)
         }
+
+        /// How many blocks there are whose first chunk it is, and that are in neither of theirs.
+        @inline(__always)
+        private func elsewhere(_ home: Home) -> UnsafeMutablePointer<UInt16> { tags(home.first) + Self.size }
 
         @inline(__always)
         private func slot(_ place: Place) -> UnsafeMutablePointer<Block> {
@@ -122,7 +124,7 @@ extension Unsafe {
                 if slot(place).pointee.address == address { return place }
                 matches &= matches &- 1
             }
-            return tags(home.first)[Self.elsewhere] == 0 ? nil : findElsewhere(address, home.tag)
+            return elsewhere(home).pointee == 0 ? nil : findElsewhere(address, home.tag)
         }
 
         @inline(never)
@@ -145,7 +147,7 @@ extension Unsafe {
         @inline(__always)
         func mayContain(_ hash: UInt64) -> Bool {
             let home = Home(hash)
-            return match(home) != 0 || tags(home.first)[Self.elsewhere] != 0
+            return match(home) != 0 || elsewhere(home).pointee != 0
         }
 
         /// Puts another block in the place of the one that has its address, which is returned; nil: there is none.
@@ -167,14 +169,17 @@ extension Unsafe {
             return true
         }
 
-        /// Puts a block in wherever there is room. False: nowhere.
-        func addAnywhere(_ block: Block, _ hash: UInt64) -> Bool {
-            let home = Home(hash)
+        /// Puts it wherever there is room when both are full. False: there is none.
+        @inline(__always)
+        func addAnywhere(_ block: Block, _ hash: UInt64) -> Bool { add(block, hash) || addElsewhere(block, Home(hash)) }
+
+        @inline(never)
+        private func addElsewhere(_ block: Block, _ home: Home) -> Bool {
             for chunk in 0..<Self.chunkCount {
                 let place = Place(chunk: chunk, index: match(chunk, 0).trailingZeroBitCount)
                 if place.index >= Self.size { continue }
                 put(block, home.tag, place)
-                if chunk != home.first && chunk != home.second { tags(home.first)[Self.elsewhere] &+= 1 }
+                elsewhere(home).pointee &+= 1
                 return true
             }
             return false
@@ -198,7 +203,7 @@ extension Unsafe {
         private func clear(_ place: Place, _ hash: UInt64) {
             let home = Home(hash)
             tags(place.chunk)[place.index] = 0
-            if place.chunk != home.first && place.chunk != home.second { tags(home.first)[Self.elsewhere] &-= 1 }
+            if place.chunk != home.first && place.chunk != home.second { elsewhere(home).pointee &-= 1 }
         }
 
         // MARK: All blocks. Complexity: the capacity.
@@ -234,7 +239,7 @@ extension Unsafe {
                     let place = Place(chunk: chunk, index: moving.trailingZeroBitCount)
                     let block = slot(place).pointee
                     let hash = hash(block.address)
-                    if !other.add(block, hash) && !other.addAnywhere(block, hash) { return false }
+                    if !other.addAnywhere(block, hash) { return false }
                     clear(place, hash)
                     moving &= moving &- 1
                 }
